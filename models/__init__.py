@@ -1,0 +1,1 @@
+"""The words both sides share: rows, orders, states, errors, messages. Imports nothing of ours."""

@@ -1,0 +1,75 @@
+"""What can stop a job, told apart by what to do next and not by where it came from.
+
+JobError
+├── Retryable     nothing was changed; may pass later (`after`)
+│   └── NodeFault     the node itself is ill: its breaker opens, the job waits and burns no attempt
+│       └── Unreachable   the node does not answer at all
+├── Permanent     nothing was changed; no retry helps: undo what went before
+│   └── Taken         what was reserved turns out to belong to somebody else on the node
+├── AlreadyDone   the node is as asked already
+├── Unsure        the link died: it may have run; attach and look before the next call
+├── Stale         a newer worker has the job: drop everything, write nothing
+└── Unexpected    nobody knows what this answer means: the job is stuck until a person looks
+"""
+
+from datetime import timedelta
+
+
+class JobError(Exception):
+    """Root of all that can stop a job; its text is one plain sentence for the operator."""
+
+    @property
+    def why(self) -> str:
+        """The sentence for the operator."""
+        return str(self)
+
+
+class Retryable(JobError):
+    """Nothing was changed and the same call may pass later, e.g. another vzctl holds the lock."""
+
+    def __init__(self, why: str, *, after: timedelta = timedelta(seconds=5)) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class NodeFault(Retryable):
+    """The node cannot do its work (disk full, vz service down); `finding` names the fault in a word or two."""
+
+    def __init__(self, why: str, *, finding: str, after: timedelta = timedelta(seconds=15)) -> None:
+        super().__init__(why, after=after)
+        self.finding = finding
+
+
+class Unreachable(NodeFault):
+    """No SSH session with the node could be had; nothing was sent."""
+
+    def __init__(self, why: str, *, after: timedelta = timedelta(seconds=5)) -> None:
+        super().__init__(why, finding="unreachable", after=after)
+
+
+class Permanent(JobError):
+    """Nothing was changed and no retry will help, e.g. the template does not exist."""
+
+
+class Taken(Permanent):
+    """The container id, name or address that was reserved is in use on the node by somebody else."""
+
+
+class AlreadyDone(JobError):
+    """The node is as asked already; counted as success and never undone."""
+
+
+class Unsure(JobError):
+    """The command may or may not have run (link lost, time-out): attach and look before the next call."""
+
+
+class Stale(JobError):
+    """This worker's token or lease is over: another worker may have the job. Stop touching nodes, write nothing."""
+
+
+class Unexpected(JobError):
+    """An answer nobody classified; `signature` groups equal ones (command, code, text without numbers)."""
+
+    def __init__(self, why: str, *, signature: str) -> None:
+        super().__init__(why)
+        self.signature = signature

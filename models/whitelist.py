@@ -1,0 +1,44 @@
+"""What may become part of a node command or of CTID.conf, which root shells source (facts §4.5).
+
+Orders use these types, and the driver checks with them again before it builds a command:
+nothing else stands between an order and a root shell.
+"""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
+WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+DESCRIPTION = re.compile(r"[A-Za-z0-9 ._:,@=+/-]{0,255}")  # facts §4.5: the set that survives unescaped
+JOB_ID = re.compile(r"[0-9A-Z]{26}")  # a ULID
+PASSWORD = re.compile(r"[!-~]{8,128}")  # printable ASCII without blanks: one line of chpasswd
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            shown = text if len(text) <= 40 else text[:37] + "..."
+            raise ValueError(f"{shown!r} is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _unicast(text: str) -> str:
+    address: IPv4Address | IPv6Address = ip_address(text)  # its ValueError already says what is wrong
+    if address.is_multicast or address.is_unspecified:
+        raise ValueError(f"{text!r} is not an address a host can have")
+    return str(address)
+
+
+# 1..100 are reserved by OpenVZ, the top of the range is vzctl's own limit (facts §1).
+CtId = Annotated[int, Field(ge=101, le=2_147_483_644)]
+HostName = Annotated[str, _matching(HOSTNAME, "a host name (letters, digits, '-' and '.')")]
+Word = Annotated[str, _matching(WORD, "a plain name (letters, digits, '.', '_' and '-'; 1 to 64 characters)")]
+Description = Annotated[str, _matching(DESCRIPTION, "free of quotes, '$', '\\' and the like (letters, digits, ' ._:,@=+/-')")]
+Address = Annotated[str, AfterValidator(_unicast)]
+Password = Annotated[str, _matching(PASSWORD, "a password of 8 to 128 printable characters without blanks")]

@@ -1,0 +1,1 @@
+"""What surrounds vzq when it runs: simulated nodes, samples, dashboards, documents."""

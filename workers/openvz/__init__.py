@@ -1,0 +1,1 @@
+"""How OpenVZ is spoken to: words (argv), meaning (exit codes and texts), one dialect a file."""

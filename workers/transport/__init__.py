@@ -1,0 +1,1 @@
+"""The wire to a node: SSH with pinned host keys. The only place that quotes for a shell."""
