@@ -1,0 +1,123 @@
+"""The database: how a transaction is opened, what time it is there, and who holds the house's locks.
+
+Writing transactions on SQLite begin IMMEDIATE (read-then-write under a deferred BEGIN fails with "database is
+locked" in spite of any busy timeout, queue-facts §3.1); reading ones stay deferred. On PostgreSQL rows that are
+going to be written are read FOR UPDATE by whoever writes them.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from models.clock import Clock, SystemClock
+
+LOST = DBAPIError  # what a call raises when the database went away; the caller looks again before it believes anything
+
+
+class SchemaError(Exception):
+    """The database's schema is not the one this program was written for."""
+
+
+class Database:
+    """One database, SQLite or PostgreSQL.
+
+    `clock` is the time on SQLite, which has no server and means one host. On PostgreSQL the server's own
+    clock_timestamp() is the time, unless a test hands in a clock of its own with `own_clock=True`.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, own_clock: bool = False, pool_size: int = 10) -> None:
+        self.url = url
+        self._clock = clock or SystemClock()
+        self.on_sqlite = url.startswith("sqlite")
+        self._ask_server = not self.on_sqlite and not own_clock
+        if self.on_sqlite:
+            self.engine = create_engine(url, connect_args={"timeout": 20, "check_same_thread": False}, pool_size=pool_size)
+            event.listen(self.engine, "connect", _set_pragmas)
+            event.listen(self.engine, "begin", _begin)
+        else:
+            self.engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        self._writing: Engine = self.engine.execution_options(vzq_writes=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that writes; commits at the end, rolls back when anything is raised."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One transaction that only reads; never blocks a writer."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def now(self, session: Session) -> datetime:
+        """The database's time, the only one that leases know; on PostgreSQL the moment of the call, not of the transaction's start."""
+        if self._ask_server:
+            moment: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
+            return moment.astimezone(UTC)
+        return self._clock.now()
+
+    def lock(self, session: Session, name: str) -> None:
+        """Keep everybody else who asks for `name` waiting until this transaction ends. On SQLite every writer waits anyway."""
+        if not self.on_sqlite:
+            session.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number(name)})
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date; safe to repeat, and for several processes at once."""
+        with self._writing.begin() as connection:
+            if not self.on_sqlite:
+                connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number("schema")})
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check_schema(self) -> None:
+        """Raises SchemaError when `upgrade` has not been run, or when a newer vzq has changed the schema."""
+        with self.engine.connect() as connection:
+            found = _revision(connection)
+        wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        if found != wanted:
+            raise SchemaError(f"the database is at schema {found or 'none'}, this vzq needs {wanted}; run `vzq upgrade` with the newest vzq")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
+    connection.isolation_level = None  # SQLAlchemy's `begin` event below says BEGIN, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=20000", "foreign_keys=ON"):
+        cursor.execute(f"pragma {pragma}")  # FULL: NORMAL may lose the last commits at power loss
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("vzq_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _lock_number(name: str) -> int:
+    return 0x767A_0000_0000 + zlib.crc32(name.encode())  # "vz", so that other users of the server are not met
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("models") / "migrations"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()

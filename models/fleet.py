@@ -1,0 +1,112 @@
+"""What the fleet is made of: nodes, containers, plans, address pools and who holds which address."""
+
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Text
+from sqlmodel import Field, SQLModel
+
+from models.columns import Instant
+from models.kinds import DEFAULT_SLOTS, Load
+
+
+class NodeState(StrEnum):
+    """Whether a node takes work."""
+
+    NEW = auto()  # being enrolled
+    ACTIVE = auto()
+    DRAINING = auto()  # finishes what it has, takes nothing new
+
+
+class Node(SQLModel, table=True):
+    """A hardware node (VE0), reached as root over SSH."""
+
+    name: str = Field(primary_key=True)
+    site: str = Field(index=True)
+    host: str
+    port: int = 22
+    user: str = "root"
+    host_key: str = ""  # pinned openssh public key line; changed by a person, never silently
+    state: NodeState = Field(default=NodeState.NEW, sa_type=Text)
+    dialect: str = ""
+    abilities: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # learned at enrolment and by observation
+    memory_bytes: int = Field(default=0, sa_type=BigInteger)
+    disk_bytes: int = Field(default=0, sa_type=BigInteger)  # size of /vz
+    slots: dict[str, int] = Field(default_factory=dict, sa_type=JSON)  # load → jobs at once, where it differs from DEFAULT_SLOTS
+    broken_until: datetime | None = Field(default=None, sa_type=Instant)  # breaker: no jobs before this
+    faults: int = 0  # node faults in a row; lengthens the breaker's pause
+    finding: str = ""  # what is wrong with it, in a word or two
+    finding_why: str = Field(default="", sa_type=Text)
+    seen_at: datetime | None = Field(default=None, sa_type=Instant)  # last successful look
+
+    def slots_for(self, load: Load) -> int:
+        """How many jobs of this load may run on the node at once."""
+        return self.slots.get(load, DEFAULT_SLOTS.get(load, 0))
+
+
+class ContainerState(StrEnum):
+    """What the row says of a container; what the node says is found out by looking."""
+
+    RESERVED = auto()  # id, node, addresses and capacity are kept for a job
+    PRESENT = auto()  # handed over
+    FOREIGN = auto()  # somebody else's: the id is never given out
+
+
+class Container(SQLModel, table=True):
+    """A container and the capacity it takes; a reservation until its job is done."""
+
+    ctid: int = Field(primary_key=True)  # unique in the installation, because a move keeps it
+    node: str = Field(index=True)
+    site: str
+    state: ContainerState = Field(sa_type=Text)
+    name: str | None = Field(default=None, unique=True)
+    hostname: str = ""
+    customer: str | None = Field(default=None, index=True)
+    plan: str = ""
+    template: str = ""
+    ram_bytes: int = Field(default=0, sa_type=BigInteger)
+    swap_bytes: int = Field(default=0, sa_type=BigInteger)
+    disk_bytes: int = Field(default=0, sa_type=BigInteger)
+    inodes: int | None = None
+    cpus: int = 0
+    cpuunits: int = 0
+    nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
+    searchdomain: str | None = None
+    probe: str = ""  # how its address is asked: "icmp" or "tcp:PORT"; the pool's
+    job_id: str | None = None  # the job that made or makes it
+    since: datetime = Field(sa_type=Instant)
+
+
+class Plan(SQLModel, table=True):
+    """What a customer buys: sizes, copied into the container when it is ordered."""
+
+    name: str = Field(primary_key=True)
+    ram_bytes: int = Field(sa_type=BigInteger)
+    swap_bytes: int = Field(default=0, sa_type=BigInteger)
+    disk_bytes: int = Field(sa_type=BigInteger)
+    inodes: int | None = None
+    cpus: int = 1
+    cpuunits: int = 1000
+
+
+class Pool(SQLModel, table=True):
+    """A range of addresses of one site."""
+
+    name: str = Field(primary_key=True)
+    site: str = Field(index=True)
+    cidr: str
+    first: str  # first and last address that are given out
+    last: str
+    cursor: str = ""  # the one given out last; the next search begins behind it, so that an address rests before it is used again
+    probe: str = "icmp"  # how a container on it is asked whether it answers
+    nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
+
+
+class Address(SQLModel, table=True):
+    """An address in use; free ones have no row."""
+
+    address: str = Field(primary_key=True)
+    pool: str = Field(index=True)
+    ctid: int = Field(index=True)
+    since: datetime = Field(sa_type=Instant)

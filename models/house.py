@@ -1,0 +1,52 @@
+"""Rows that keep the house itself running: workers and their slots, the token sequence, fairness credits, sealed secrets."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Text
+from sqlmodel import Field, SQLModel
+
+from models.columns import Instant
+
+
+class Worker(SQLModel, table=True):
+    """A worker process and how many jobs it takes at once."""
+
+    name: str = Field(primary_key=True)  # host/pid/start, never used twice
+    site: str = Field(index=True)
+    host: str
+    slots: dict[str, int] = Field(sa_type=JSON)  # family → jobs at once
+    started_at: datetime = Field(sa_type=Instant)
+    seen_at: datetime = Field(sa_type=Instant)  # by the database's clock
+    stopping: bool = False  # takes nothing new
+
+
+class Counter(SQLModel, table=True):
+    """A number that only grows, e.g. `token`; after a restore it is raised above what any node remembers."""
+
+    name: str = Field(primary_key=True)
+    value: int = Field(sa_type=BigInteger)
+
+
+class Credit(SQLModel, table=True):
+    """What fairness owes a rank, or a producer within a rank, from earlier rounds."""
+
+    rank: str = Field(primary_key=True)
+    producer: str = Field(primary_key=True, default="")  # "" is the rank itself
+    credit: int = 0
+
+
+class Beat(SQLModel, table=True):
+    """When a part of the service last went round; two dispatchers write the same row."""
+
+    name: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=Instant)
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+class Secret(SQLModel, table=True):
+    """A sealed secret of one job (models/vault.py); erased when the job ends."""
+
+    job_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    sealed: str = Field(sa_type=Text)

@@ -1,0 +1,103 @@
+"""A job's row, the story of its moves, and the journal of what it began on a node."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.columns import Instant
+from models.kinds import KINDS, Kind
+from models.lifecycle import FINAL, Cause, State, advance
+
+
+class Event(SQLModel, table=True):
+    """One move of one job; append-only. Page, stream, webhooks and metrics all read these."""
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
+    job_id: str = Field(sa_column=Column(String(26), ForeignKey("job.id"), nullable=False, index=True))
+    at: datetime = Field(sa_type=Instant)
+    cause: Cause = Field(sa_type=String)
+    state: State = Field(sa_type=String)  # the state it led to
+    why: str = Field(default="", sa_type=Text)  # one sentence for the operator
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # step, attempt, worker, node … by cause
+
+
+class Job(SQLModel, table=True):
+    """One order accepted, and the row that carries it through its life. The row is the truth; messages are bells."""
+
+    __table_args__ = (
+        Index("job_due", "state", "due_at"),
+        Index("job_leased", "lease_until", "id"),
+        Index("job_ctid", "ctid", "state"),
+    )
+
+    id: str = Field(sa_column=Column(String(26), primary_key=True))  # a ULID: sorts by time, never used twice, not even after a restore
+    kind: str  # picks plan, queue and rank (models/kinds.py)
+    order: dict[str, Any] = Field(sa_type=JSON)  # as asked; a password is replaced by a reference
+    state: State = Field(default=State.QUEUED, sa_type=String)  # set by `move`, nowhere else
+    rank: str
+    site: str
+    family: str
+    load: str
+    key: str = Field(sa_column=Column(String(255), unique=True, nullable=False))  # the asker's own key, kept for ever
+    digest: str  # of the order as asked; the same key with another digest is refused
+    producer: str = Field(index=True)  # who asked
+    because: str = ""  # why, in the asker's words
+    retry_of: str | None = None  # the ended job this one takes up again
+    node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
+    ctid: int | None = None
+    accepted_at: datetime = Field(sa_type=Instant)
+    due_at: datetime = Field(sa_type=Instant)  # not dispatched before this
+    deadline: datetime = Field(sa_type=Instant)
+    ended_at: datetime | None = Field(default=None, sa_type=Instant)
+    attempts: int = 0  # runs that ended in a Retryable; waits for an ill node are not counted
+    crashes: int = 0  # workers that died under it
+    token: int = Field(default=0, sa_type=BigInteger)  # drawn anew at each dispatch from one ever-growing sequence
+    lease_until: datetime | None = Field(default=None, sa_type=Instant)  # set while dispatched, and while a worker has it
+    worker: str | None = None  # who has it; None while the message is on its way
+    cancel_asked: bool = False
+    begun: bool = False  # a step was journaled: the node is fixed, and ending it means undoing
+    past_pivot: bool = False  # from here the job only goes forward
+    step: str = ""  # the one it is at, or the last one
+    progress: float = 0.0  # 0..1
+    error: str = Field(default="", sa_type=Text)  # the last one, as a sentence for the operator
+    error_class: str = ""  # its class (models/errors.py)
+    result: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+    @property
+    def rules(self) -> Kind:
+        """What the queue knows of this kind."""
+        return KINDS[self.kind]
+
+    @property
+    def ended(self) -> bool:
+        """It is in a state that nothing leads out of."""
+        return self.state in FINAL
+
+    def move(self, cause: Cause, *, now: datetime, why: str = "", **data: Any) -> Event:  # noqa: ANN401 - JSON
+        """Go where `cause` leads and return the event to add in the same transaction; raises NoSuchMove."""
+        self.state = advance(State(self.state), cause)
+        if self.ended:
+            self.ended_at, self.progress = now, 1.0 if self.state is State.DONE else self.progress
+        if self.ended or self.state in (State.QUEUED, State.STUCK):
+            self.lease_until = self.worker = None
+        return Event(job_id=self.id, cause=cause, state=self.state, at=now, why=why, data=data)
+
+
+class Begun(SQLModel, table=True):
+    """One try of one step, journaled before the node is touched."""
+
+    __table_args__ = (UniqueConstraint("job_id", "step", "direction", "attempt"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
+    job_id: str = Field(sa_column=Column(String(26), ForeignKey("job.id"), nullable=False, index=True))
+    step: str
+    direction: str  # "do" or "undo"
+    attempt: int  # from 1; a new try gets a new number
+    node: str
+    token: int = Field(sa_type=BigInteger)  # under which it was begun
+    at: datetime = Field(sa_type=Instant)
+    ended_at: datetime | None = Field(default=None, sa_type=Instant)
+    outcome: str | None = None  # "ok", "void", "vanished", or the class of the error; None while nobody knows
+    code: int | None = None  # exit code, where there was one

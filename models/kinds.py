@@ -1,0 +1,52 @@
+"""What each kind of order is for the queue: who runs it, what it loads, how urgent it is, how often it may be tried."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum, auto
+
+
+class Rank(StrEnum):
+    """Priority classes, most urgent first; they share by WEIGHT, none ever starves."""
+
+    URGENT = auto()  # suspensions
+    ORDER = auto()  # what a customer waits for
+    MOVE = auto()  # migrations
+    ROLLOUT = auto()  # updates of many
+    UPKEEP = auto()  # observation, clean-up
+
+
+WEIGHT: dict[Rank, int] = {Rank.URGENT: 16, Rank.ORDER: 8, Rank.MOVE: 4, Rank.ROLLOUT: 2, Rank.UPKEEP: 1}
+
+
+class Load(StrEnum):
+    """What a job costs the node it runs on; slots are counted per node and load."""
+
+    CREATE = auto()  # unpacks an image: heavy on the disk
+    EXEC = auto()  # runs something in containers
+    LOOK = auto()  # reads
+    NONE = auto()  # touches no enrolled node
+
+
+DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.LOOK: 2}  # a node's own row may say otherwise
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The queue's view of one kind of order."""
+
+    family: str  # picks queue and actor: `SITE.FAMILY`
+    load: Load
+    rank: Rank
+    attempts: int  # runs that may end in a Retryable; waits for an ill node are not counted
+    deadline: timedelta  # from acceptance; then undone, or stuck past the pivot
+    placed: bool = False  # a node, an id and addresses are reserved for it
+
+
+KINDS: dict[str, Kind] = {
+    "create-container": Kind("provision", Load.CREATE, Rank.ORDER, attempts=8, deadline=timedelta(hours=6), placed=True),
+    "scan-host-key": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=2)),
+    "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
+    "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),
+    "check-queue": Kind("inspect", Load.NONE, Rank.UPKEEP, attempts=1, deadline=timedelta(hours=1)),
+}
+FAMILIES = tuple(sorted({kind.family for kind in KINDS.values()}))

@@ -1,0 +1,54 @@
+"""What both sides read from the environment, once, at the edge. Every name begins with VZQ_."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_state() -> Path:
+    """Where everything is kept unless VZQ_STATE says otherwise: /var/lib/vzq for root, else the user's own state folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/vzq")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "vzq"
+
+
+class Settings(BaseSettings):
+    """Where things are. Embedded, all of it follows from the state folder; distributed, the URLs are given."""
+
+    model_config = SettingsConfigDict(env_prefix="VZQ_", frozen=True, extra="ignore")
+
+    state: Path = Field(default_factory=default_state)  # VZQ_STATE
+    site: str = "main"  # VZQ_SITE: where orders go that name none
+    database: str = ""  # VZQ_DATABASE: SQLAlchemy URL; empty: SQLite in the state folder
+    redis_url: str = ""  # VZQ_REDIS_URL; empty: the embedded server's socket
+    secret_key_file: Path | None = None  # VZQ_SECRET_KEY_FILE; None: secret.key in the state folder
+    ssh_key: Path | None = None  # VZQ_SSH_KEY: the management host's private key; None: ssh/id_ed25519 in the state folder
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.state.absolute() / 'vzq.sqlite'}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded server's socket; moved out of the state folder where that path is too long for a socket (107 bytes)."""
+        inside = self.state.absolute() / "redis.sock"
+        if len(str(inside)) <= 100:
+            return inside
+        short = hashlib.sha256(str(inside).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"vzq-{os.geteuid()}-{short}" / "redis.sock"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def key_file(self) -> Path:
+        return self.secret_key_file or self.state / "secret.key"
+
+    @property
+    def ssh_key_file(self) -> Path:
+        return self.ssh_key or self.state / "ssh" / "id_ed25519"

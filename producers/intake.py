@@ -1,0 +1,129 @@
+"""An order becomes a job: checked, placed and stored with its first event in one transaction."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, select
+
+from models.database import Database
+from models.fleet import Node, NodeState
+from models.house import Secret
+from models.ids import JobIds
+from models.jobs import Event, Job
+from models.kinds import KINDS
+from models.lifecycle import Cause, State
+from models.orders import CreateContainer, EnrolNode, ObserveNode, Order
+from models.vault import Vault
+from producers.refusals import BadOrder, KeyReused, NoRoom
+from producers.reserve import check, reserve
+
+SEALED = "(sealed)"  # what stands in the row where the order had a password
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job, and whether the same key had brought the same order before."""
+
+    job: Job
+    replay: bool
+
+
+class Intake:
+    """The one way in: command line, API, schedules and reactions all place orders here."""
+
+    def __init__(self, database: Database, *, vault: Vault, ids: JobIds, site: str) -> None:
+        self._database = database
+        self._vault = vault
+        self._ids = ids
+        self._site = site
+
+    def submit(self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None) -> Accepted:
+        """Accept `order` within the caller's writing transaction; after its commit nothing can be lost.
+
+        `key` makes it safe to repeat: the same key and order give the same job back. Without a key it is a new
+        order each time. Raises BadOrder, KeyReused or NoRoom; then nothing was written.
+        """
+        asked, digest, password = self._canonical(order)
+        if key:
+            self._database.lock(session, f"key:{key}")
+            known = session.exec(select(Job).where(Job.key == key)).first()
+            if known is not None:
+                if known.digest != digest:
+                    raise KeyReused(key, known.id, _differing(known.order, asked))
+                return Accepted(known, replay=True)
+        now = self._database.now(session)
+        job_id = self._ids.next()
+        rules = KINDS[order.kind]
+        job = Job(
+            id=job_id,
+            kind=order.kind,
+            order=asked,
+            rank=rules.rank,
+            site=order.site or self._site,
+            family=rules.family,
+            load=rules.load,
+            key=key or job_id,
+            digest=digest,
+            producer=by,
+            because=because,
+            retry_of=retry_of,
+            accepted_at=now,
+            due_at=now,
+            deadline=now + rules.deadline,
+        )
+        why = self._place(session, job, order)
+        session.add(job)
+        session.add(Event(job_id=job.id, cause=Cause.ACCEPTED, state=State.QUEUED, at=now, why=why, data={"by": by, "because": because}))
+        if password is not None:
+            session.add(Secret(job_id=job.id, name="password", sealed=self._vault.seal(password)))
+        return Accepted(job, replay=False)
+
+    def _place(self, session: Session, job: Job, order: Order) -> str:
+        """Give the job its node and, for a new container, its reservation; the sentence for its first event."""
+        match order:
+            case CreateContainer():
+                try:
+                    reserved = reserve(self._database, session, order, job_id=job.id, site=job.site, now=job.accepted_at)
+                except NoRoom as no_room:
+                    if not order.wait_for_capacity:
+                        raise
+                    check(session, order, site=job.site)
+                    return f"waits for capacity: {no_room}"
+                job.node, job.ctid = reserved.container.node, reserved.container.ctid
+                return f"container {job.ctid} on {job.node}: {reserved.placement.because}; {', '.join(reserved.addresses)}"
+            case EnrolNode():
+                _expect_node(session, order, site=job.site)
+            case ObserveNode():
+                if session.get(Node, order.node) is None:
+                    raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
+                job.node = order.node
+        return ""
+
+    def _canonical(self, order: Order) -> tuple[dict[str, Any], str, str | None]:
+        """The order as it is stored, its digest, and the password that is stored apart."""
+        asked = order.model_dump(mode="json", exclude_none=True)
+        password = order.password.get_secret_value() if isinstance(order, CreateContainer) and order.password else None
+        text = json.dumps(asked | {"password": SEALED} if password else asked, sort_keys=True)
+        if password is not None:
+            asked["password"] = SEALED
+            text += self._vault.fingerprint(password)  # another password is another order
+        return asked, hashlib.sha256(text.encode()).hexdigest(), password
+
+
+def _expect_node(session: Session, order: EnrolNode, *, site: str) -> None:
+    """A row for the node that is coming; a node that works already is only enrolled again under its own host key."""
+    node = session.get(Node, order.node, with_for_update=True)
+    if node is not None and node.state != NodeState.NEW and (node.host, node.port) != (order.host, order.port):
+        raise BadOrder({"node": f"{order.node} is enrolled already at {node.host}:{node.port}; choose another name"})
+    if node is None:
+        session.add(Node(name=order.node, site=site, host=order.host, port=order.port, user=order.user))
+    elif node.state == NodeState.NEW:
+        node.host, node.port, node.user, node.site = order.host, order.port, order.user, site
+        session.add(node)
+
+
+def _differing(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    fields = sorted(field for field in stored.keys() | asked.keys() if stored.get(field) != asked.get(field))
+    return fields or ["password"]  # the only field that is not stored as it came

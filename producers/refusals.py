@@ -1,0 +1,33 @@
+"""Why an order is not taken; each says what to do instead. Nothing was changed when one of these is raised."""
+
+from collections.abc import Mapping, Sequence
+
+
+class Refusal(Exception):
+    """Root: the order was not accepted."""
+
+
+class BadOrder(Refusal):
+    """The order itself is wrong: unknown plan, unknown node … `problems` maps a field to what is wrong with it."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {what}" for field, what in problems.items()))
+        self.problems = dict(problems)
+
+
+class KeyReused(Refusal):
+    """The same key came with another order; `fields` are the ones that differ."""
+
+    def __init__(self, key: str, job_id: str, fields: Sequence[str]) -> None:
+        super().__init__(f"key {key!r} was used for job {job_id} with another order (different: {', '.join(fields)}); use a new key for a new order")
+        self.job_id = job_id
+        self.fields = list(fields)
+
+
+class NoRoom(Refusal):
+    """No node, id or address can be had; `reasons` says why not, node by node or pool by pool."""
+
+    def __init__(self, what: str, reasons: Mapping[str, str]) -> None:
+        listed = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        super().__init__(f"{what} ({listed})" if listed else what)
+        self.reasons = dict(reasons)
