@@ -1,0 +1,142 @@
+"""One round: what lost its lease waits again, what waits for room is placed, what may go is dispatched and rung.
+
+Each round is one transaction under one lock, so two dispatchers never decide by the same free slot. Messages
+go out after the commit; one that is lost is rung again when its dispatch lease ends.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from models.clock import Clock
+from models.database import Database
+from models.house import Beat, Counter, Credit
+from models.jobs import Job
+from models.lifecycle import Cause, State
+from models.orders import ORDER, CreateContainer
+from models.reservations import give_back
+from producers.admission import Round, admit
+from producers.bell import Bell
+from producers.refusals import Refusal
+from producers.reserve import reserve
+from producers.snapshot import due, snapshot, waits
+
+log = structlog.get_logger(__name__)
+DISPATCH_LEASE = timedelta(seconds=10)  # a message that nobody took by then counts as lost
+LOOK_FOR_ROOM = timedelta(seconds=5)  # how often a job without a place is placed again
+CRASHES_ALLOWED = 2  # at the second worker that dies under it a job counts as poison
+
+
+@dataclass(frozen=True)
+class Went:
+    """What a round did; counts for the log and the meters."""
+
+    dispatched: int
+    rung: int
+    expired: int
+    held: int
+
+
+class Dispatcher:
+    """Goes round as often as it is told; two or more may run."""
+
+    def __init__(self, database: Database, bell: Bell, clock: Clock, *, name: str) -> None:
+        self._database = database
+        self._bell = bell
+        self._clock = clock
+        self._name = name
+
+    def go_round(self) -> Went:
+        """One round; safe to repeat at any time, and to be killed at any instruction."""
+        with self._database.write() as session:
+            self._database.lock(session, "dispatch")
+            now = self._database.now(session)
+            expired = self._expire(session, now)
+            self._overdue(session, now)
+            self._find_room(session, now)
+            bells, outcome = self._dispatch(session, now)
+            session.merge(Beat(name="dispatcher", at=now, data={"by": self._name}))
+        rung = self._bell.ring(bells)
+        return Went(len(bells), rung, expired, len(outcome.stay))
+
+    def _expire(self, session: Session, now: datetime) -> int:
+        """Leases that ran out: a message nobody took, or a worker that died (index job_leased)."""
+        query = select(Job).where(col(Job.lease_until) < now).order_by(col(Job.lease_until)).limit(500).with_for_update(skip_locked=True)
+        jobs = session.exec(query).all()
+        for job in jobs:
+            if job.worker is None:
+                session.add(job.move(Cause.UNCLAIMED, now=now, why="no worker took the message; it is sent again", token=job.token))
+            else:
+                self._lost(session, job, now)
+            job.lease_until, job.worker, job.due_at = None, None, now
+            session.add(job)
+        return len(jobs)
+
+    def _lost(self, session: Session, job: Job, now: datetime) -> None:
+        job.crashes += 1
+        if job.crashes >= CRASHES_ALLOWED:
+            why = f"the second worker ({job.worker}) died under it at step {job.step or 'claim'}; see its log, then `vzq job resolve`"
+            job.error, job.error_class = why, "Poisoned"
+            session.add(job.move(Cause.POISONED, now=now, why=why, worker=job.worker, step=job.step))
+        else:
+            session.add(job.move(Cause.LOST, now=now, why=f"worker {job.worker} died or hangs; next time the job runs alone", worker=job.worker))
+        log.warning("job_lost", job=job.id, worker=job.worker, crashes=job.crashes)
+
+    def _overdue(self, session: Session, now: datetime) -> None:
+        """Jobs whose deadline passed while they waited: put back what they began, or end as failed (index job_due)."""
+        query = select(Job).where(col(Job.state) == State.QUEUED, col(Job.due_at) <= now, col(Job.deadline) < now).limit(100)
+        for job in session.exec(query.with_for_update(skip_locked=True)).all():
+            why = f"its deadline {job.deadline:%Y-%m-%d %H:%M} passed" + (f"; last: {job.error}" if job.error else "")
+            cause = Cause.STRANDED if job.past_pivot else Cause.EXHAUSTED if job.begun else Cause.EXPIRED
+            session.add(job.move(cause, now=now, why=why))
+            job.error, job.error_class = why, "Expired"
+            if cause is Cause.EXPIRED:
+                give_back(session, job, now=now)
+            session.add(job)
+
+    def _find_room(self, session: Session, now: datetime) -> None:
+        """Place the jobs that were accepted without a place, oldest first."""
+        query = select(Job).where(waits, col(Job.due_at) <= now, col(Job.node).is_(None), col(Job.kind) == "create-container").order_by(col(Job.id)).limit(20)
+        for job in session.exec(query.with_for_update(skip_locked=True)).all():
+            order = ORDER.validate_python(job.order | {"password": None})
+            if not isinstance(order, CreateContainer) or job.state != State.QUEUED:
+                continue
+            try:
+                reserved = reserve(self._database, session, order, job_id=job.id, site=job.site, now=now)
+            except Refusal as refusal:
+                job.error, job.due_at = f"waits for room: {refusal}", now + LOOK_FOR_ROOM
+            else:
+                job.node, job.ctid, job.error = reserved.container.node, reserved.container.ctid, ""
+                session.add(job.move(Cause.PLACED, now=now, why=f"container {job.ctid} on {job.node}: {reserved.placement.because}"))
+            session.add(job)
+
+    def _dispatch(self, session: Session, now: datetime) -> tuple[list[tuple[str, int, str, str]], Round]:
+        """Let go what admission lets go: draw tokens, write the dispatch lease, return the bells to ring after the commit."""
+        picture = snapshot(session, due(session, now), now)
+        outcome = admit(picture)
+        if dict(outcome.credits) != dict(picture.credits):
+            session.execute(delete(Credit))
+            session.add_all(Credit(rank=rank, producer=producer, credit=credit) for (rank, producer), credit in outcome.credits.items())
+        if not outcome.go:
+            return [], outcome
+        query = select(Job).where(col(Job.id).in_(outcome.go), waits).with_for_update(skip_locked=True).execution_options(populate_existing=True)
+        jobs = {job.id: job for job in session.exec(query).all()}
+        going = [jobs[job_id] for job_id in outcome.go if job_id in jobs]
+        first = draw_tokens(session, len(going))
+        for token, job in enumerate(going, start=first):
+            session.add(job.move(Cause.DISPATCHED, now=now, token=token))
+            job.token, job.lease_until, job.worker = token, now + DISPATCH_LEASE, None
+            session.add(job)
+        return [(job.id, job.token, job.site, job.family) for job in going], outcome
+
+
+def draw_tokens(session: Session, count: int) -> int:
+    """The first of `count` new tokens from the one ever-growing sequence."""
+    counter = session.get(Counter, "token", with_for_update=True) or Counter(name="token", value=0)
+    first = counter.value + 1
+    counter.value += count
+    session.add(counter)
+    return first

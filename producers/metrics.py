@@ -1,0 +1,104 @@
+"""What the database knows, as Prometheus meters, read when scraped. Every replica gives the same figures: aggregate with max."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import structlog
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from sqlalchemy import func
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, select
+
+from models.database import Database
+from models.fleet import Container, Node
+from models.house import Beat, Worker
+from models.jobs import Job
+from models.lifecycle import FINAL, State
+from producers.dispatcher import Went
+from producers.snapshot import WORKER_SILENT
+
+log = structlog.get_logger(__name__)
+OPEN = [state for state in State if state not in FINAL]
+
+
+class FromDatabase(Collector):
+    """Gauges asked of the database at scrape time (index job_due; ended jobs are not counted, so history costs nothing)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        """All gauges, or only `vzq_database_up` 0 while the database is away."""
+        up = GaugeMetricFamily("vzq_database_up", "1 while the database answers")
+        try:
+            with self._database.read() as session:
+                metrics = list(self._ask(session, self._database.now(session)))
+        except SQLAlchemyError as error:
+            log.warning("scrape_without_database", error=str(error))
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield from metrics
+
+    def _ask(self, session: Session, now: datetime) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily("vzq_jobs", "Jobs that have not ended", labels=["site", "kind", "state"])
+        oldest = GaugeMetricFamily("vzq_job_oldest_seconds", "Age of the oldest job that has not ended", labels=["site", "kind", "state"])
+        query = select(Job.site, Job.kind, Job.state, func.count(), func.min(Job.accepted_at)).where(col(Job.state).in_(OPEN))
+        for site, kind, state, count, since in session.execute(query.group_by(Job.site, Job.kind, Job.state)):
+            jobs.add_metric([site, kind, state], count)
+            oldest.add_metric([site, kind, state], max(0.0, (now - since).total_seconds()))
+        yield jobs
+        yield oldest
+        slots = GaugeMetricFamily("vzq_worker_slots", "Job slots of the workers that are alive", labels=["site", "family"])
+        totals: dict[tuple[str, str], int] = {}
+        for worker in session.exec(select(Worker).where(col(Worker.seen_at) > now - WORKER_SILENT)).all():
+            for family, count in worker.slots.items():
+                totals[worker.site, family] = totals.get((worker.site, family), 0) + count
+        for labels, count in totals.items():
+            slots.add_metric(list(labels), count)
+        yield slots
+        yield from self._fleet(session, now)
+        beat = GaugeMetricFamily("vzq_dispatcher_last_round_timestamp_seconds", "When any dispatcher last went round")
+        for row in session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).all():
+            beat.add_metric([], row.at.timestamp())
+        yield beat
+
+    def _fleet(self, session: Session, now: datetime) -> Iterator[Metric]:
+        node_up = GaugeMetricFamily("vzq_node_up", "1 while the node's breaker is closed", labels=["site", "node"])
+        seen = GaugeMetricFamily("vzq_node_seen_timestamp_seconds", "When the node was last looked at", labels=["site", "node"])
+        for node in session.exec(select(Node)).all():
+            node_up.add_metric([node.site, node.name], 0 if node.broken_until is not None and node.broken_until > now else 1)
+            if node.seen_at is not None:
+                seen.add_metric([node.site, node.name], node.seen_at.timestamp())
+        yield node_up
+        yield seen
+        containers = GaugeMetricFamily("vzq_containers", "Containers and reservations by state of their row", labels=["site", "state"])
+        for site, state, count in session.execute(select(Container.site, Container.state, func.count()).group_by(Container.site, Container.state)):
+            containers.add_metric([site, state], count)
+        yield containers
+
+
+class DispatcherMeters:
+    """What the dispatcher of this process does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._rounds = Histogram("vzq_dispatch_round_seconds", "How long a round took", registry=registry, buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5))
+        self._dispatched = Counter("vzq_jobs_dispatched_total", "Jobs let go", registry=registry)
+        self._silent = Counter("vzq_publish_failures_total", "Messages that did not reach Redis; they are sent again", registry=registry)
+        self._expired = Counter("vzq_leases_expired_total", "Leases that ran out: lost messages and dead workers", registry=registry)
+        self._failed = Counter("vzq_dispatch_failures_total", "Rounds that raised, e.g. because the database was away", registry=registry)
+
+    def went(self, went: Went, seconds: float) -> None:
+        """A round is over."""
+        self._rounds.observe(seconds)
+        self._dispatched.inc(went.dispatched)
+        self._silent.inc(went.dispatched - went.rung)
+        self._expired.inc(went.expired)
+
+    def failed(self) -> None:
+        """A round raised; it is tried again."""
+        self._failed.inc()

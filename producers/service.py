@@ -1,0 +1,124 @@
+"""The service process: dispatcher, periodic orders and meters, started and stopped in order. It never opens an SSH connection."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.exc import SQLAlchemyError
+
+from models.logs import configure
+from models.settings import Settings
+from producers.bell import Alarm
+from producers.dispatcher import Dispatcher
+from producers.house import House, open_house
+from producers.metrics import DispatcherMeters, FromDatabase
+from producers.periodic import Observation
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+POLL_S = 0.5  # the safety net under the wake-up calls
+PERIODIC_S = 5.0
+PAUSE_S = 1.0  # after a round that raised
+
+
+class ServiceSettings(BaseSettings):
+    """What only the service reads."""
+
+    model_config = SettingsConfigDict(env_prefix="VZQ_", frozen=True, extra="ignore")
+
+    service_metrics: str = "127.0.0.1:9464"  # VZQ_SERVICE_METRICS: where /metrics is served; port 0: any free one
+
+
+class Service:
+    """Two threads, one for rounds and one for periodic orders, until `stop`."""
+
+    def __init__(self, house: House, registry: CollectorRegistry) -> None:
+        self._house = house
+        self._stopping = threading.Event()
+        self._alarm = Alarm(house.settings.redis)
+        name = f"{socket.gethostname()}/{os.getpid()}"
+        self._dispatcher = Dispatcher(house.database, house.bell, house.clock, name=name)
+        self._observation = Observation(house.database, house.intake)
+        self._meters = DispatcherMeters(registry)
+        registry.register(FromDatabase(house.database))
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+        threads = [threading.Thread(target=self._rounds, name="rounds"), threading.Thread(target=self._periodic, name="periodic")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._alarm.close()
+        self._house.close()
+
+    def stop(self) -> None:
+        """Finish the round that is going on, then end."""
+        self._stopping.set()
+        self._house.bell.wake()
+
+    def _rounds(self) -> None:
+        while not self._stopping.is_set():
+            begun = self._house.clock.monotonic()
+            went = self._guarded(self._dispatcher.go_round)
+            if went is None:
+                self._meters.failed()
+                self._stopping.wait(PAUSE_S)
+                continue
+            self._meters.went(went, self._house.clock.monotonic() - begun)
+            self._alarm.wait(POLL_S)
+
+    def _periodic(self) -> None:
+        while not self._stopping.wait(PERIODIC_S):
+            self._guarded(self._observation.run_once)
+
+    def _guarded(self, work: Callable[[], T]) -> T | None:
+        """The database may go away and come back; anything else ends the process, so that its supervisor sees it."""
+        try:
+            return work()
+        except SQLAlchemyError as error:
+            log.error("database_trouble", error=str(error).splitlines()[0])  # noqa: TRY400 - a known fault needs no trace
+            return None
+        except BaseException:
+            log.exception("service_broken")
+            os._exit(70)
+
+
+def main() -> None:
+    """Run the service until SIGTERM or SIGINT; exit 0 when it was asked to stop, 5 when it could not start."""
+    configure()
+    own = ServiceSettings()
+    house = open_house(Settings())
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    host, _, port = own.service_metrics.rpartition(":")
+    try:
+        house.database.upgrade()
+        service = Service(house, registry)
+        server, _ = start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
+    except OSError as error:
+        sys.exit(_give_up(f"cannot serve metrics on {own.service_metrics}: {error.strerror}; set VZQ_SERVICE_METRICS to a free host:port"))
+    except SQLAlchemyError as error:
+        sys.exit(_give_up(f"database {house.database.engine.url!r} cannot be used: {str(error).splitlines()[0]}"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
+    log.info("service_started", site=house.settings.site, metrics=server.server_port)
+    service.run()
+    log.info("service_stopped")
+
+
+def _give_up(why: str) -> int:
+    print(f"vzq service: {why}", file=sys.stderr)
+    return 5
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What admission decides by, read from the database. The cost grows with what is due, not with history or fleet."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_
+from sqlmodel import Session, col, select
+
+from models.fleet import Node
+from models.house import Credit, Worker
+from models.jobs import Job
+from models.kinds import KINDS, Load, Rank
+from models.lifecycle import FINAL, State
+from producers.admission import Holder, Lane, NodeView, Snapshot, Waiting
+
+WORKER_SILENT = timedelta(seconds=15)  # three missed heartbeats of 5 s: the worker counts as gone
+ACTIVE = (State.DISPATCHED, State.RUNNING, State.UNDOING)
+PER_PRODUCER_AND_NODE = 64  # candidates a round looks at; the rest of a long queue waits behind them anyway
+AT_ONCE = 1024
+
+waits = or_(col(Job.state) == State.QUEUED, (col(Job.state) == State.UNDOING) & col(Job.lease_until).is_(None))
+holds_slot = col(Job.state).in_(ACTIVE) & col(Job.lease_until).is_not(None)
+
+
+def due(session: Session, now: datetime) -> Sequence[Job]:
+    """Jobs whose hour has come: a window per rank, producer and node, so that no long queue hides the others (index job_due)."""
+    place = func.row_number().over(partition_by=(col(Job.rank), col(Job.producer), col(Job.node)), order_by=(col(Job.due_at), col(Job.id)))
+    ranked = select(col(Job.id).label("id"), place.label("place")).where(waits, col(Job.due_at) <= now).subquery()
+    query = select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
+    return session.exec(query).all()
+
+
+def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
+    """Everything admission needs to decide about `jobs`."""
+    jobs = list(jobs)
+    active = session.execute(
+        select(Job.node, Job.load, Job.site, Job.family, Job.rank, func.count()).where(holds_slot).group_by(Job.node, Job.load, Job.site, Job.family, Job.rank)
+    ).all()
+    node_busy: dict[str, Counter[Load]] = defaultdict(Counter)
+    lane_busy: dict[tuple[str, str], Counter[Rank]] = defaultdict(Counter)
+    for node, load, site, family, rank, count in active:
+        lane_busy[site, family][Rank(rank)] += count
+        if node is not None:
+            node_busy[node][Load(load)] += count
+    holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
+    return Snapshot(
+        now=now,
+        waiting=tuple(_waiting(job, holders) for job in jobs),
+        nodes=_nodes(session, jobs, node_busy),
+        lanes=_lanes(session, now, lane_busy),
+        credits={(credit.rank, credit.producer): credit.credit for credit in session.exec(select(Credit)).all()},
+    )
+
+
+def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
+    holder = holders.get(job.ctid) if job.ctid is not None else None
+    return Waiting(
+        id=job.id,
+        rank=Rank(job.rank),
+        producer=job.producer,
+        lane=(job.site, job.family),
+        load=Load(job.load),
+        due_at=job.due_at,
+        placed=job.node is not None or not job.rules.placed,
+        node=job.node,
+        ctid=job.ctid,
+        holder=Holder(holder.id, holder.kind, holder.state, holder.accepted_at) if holder is not None and holder.id < job.id else None,
+        error=job.error,
+    )
+
+
+def _holders(session: Session, ctids: set[int]) -> dict[int, Job]:
+    """The first job of each container that has not ended; it holds the container until it has (index job_ctid)."""
+    if not ctids:
+        return {}
+    open_states = [state for state in State if state not in FINAL]
+    query = select(Job).where(col(Job.ctid).in_(ctids), col(Job.state).in_(open_states)).order_by(col(Job.id).desc())
+    return {job.ctid: job for job in session.exec(query).all() if job.ctid is not None}
+
+
+def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) -> dict[str, NodeView]:
+    names = {job.node for job in jobs if job.node is not None}
+    keeps: dict[str, set[str]] = defaultdict(set)
+    for job in jobs:
+        if job.node is not None and (job.begun or job.load == Load.LOOK):  # one that began finishes; looking is always allowed
+            keeps[job.node].add(job.id)
+    rows = session.exec(select(Node).where(col(Node.name).in_(names))).all() if names else []
+    return {
+        node.name: NodeView(
+            state=node.state,
+            slots={load: node.slots_for(load) for load in Load},
+            busy=busy.get(node.name, Counter()),
+            broken_until=node.broken_until,
+            finding=node.finding_why or node.finding,
+            keeps=frozenset(keeps[node.name]),
+        )
+        for node in rows
+    }
+
+
+def _lanes(session: Session, now: datetime, busy: dict[tuple[str, str], Counter[Rank]]) -> dict[tuple[str, str], Lane]:
+    totals: Counter[tuple[str, str]] = Counter()
+    for worker in session.exec(select(Worker).where(col(Worker.seen_at) > now - WORKER_SILENT, col(Worker.stopping).is_(False))).all():
+        totals.update({(worker.site, family): count for family, count in worker.slots.items()})
+    families = {kind.family for kind in KINDS.values()}
+    return {lane: Lane(total, busy.get(lane, Counter())) for lane, total in totals.items() if lane[1] in families}
