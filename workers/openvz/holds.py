@@ -1,0 +1,66 @@
+"""Is a container already as asked? Read from its conf; pure."""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from workers.openvz.conf import PAGE, barrier_of, limit_of
+from workers.openvz.driver import Identity, Limits, Sight
+
+KIB = 1024
+
+
+def pages(size_bytes: int) -> int:
+    """Bytes as whole pages, rounded up as vzctl does."""
+    return -(-size_bytes // PAGE)
+
+
+def kib(size_bytes: int) -> int:
+    """Bytes as whole KiB, rounded up."""
+    return -(-size_bytes // KIB)
+
+
+def has_limits(sight: Sight, limits: Limits, *, vswap: bool) -> bool:
+    """The conf carries these limits."""
+    conf = sight.conf or {}
+    if vswap:
+        memory = limit_of(conf, "PHYSPAGES", unit=PAGE) == pages(limits.ram_bytes) * PAGE
+        memory = memory and limit_of(conf, "SWAPPAGES", unit=PAGE) == pages(limits.swap_bytes) * PAGE
+    else:
+        memory = barrier_of(conf, "VMGUARPAGES", unit=PAGE) == pages(limits.ram_bytes) * PAGE
+        memory = memory and limit_of(conf, "PRIVVMPAGES", unit=PAGE) == pages(limits.ram_bytes + limits.swap_bytes) * PAGE
+    disk = limit_of(conf, "DISKSPACE", unit=KIB) == kib(limits.disk_bytes) * KIB
+    inodes = limits.inodes is None or sight.layout == "ploop" or limit_of(conf, "DISKINODES") == limits.inodes
+    return memory and disk and inodes and conf.get("CPUS") == str(limits.cpus) and conf.get("CPUUNITS") == str(limits.cpuunits)
+
+
+def has_identity(sight: Sight, identity: Identity) -> bool:
+    """The conf carries these names; parts that the identity leaves empty do not count."""
+    conf = sight.conf or {}
+    wanted = {
+        "HOSTNAME": identity.hostname,
+        "NAME": identity.name,
+        "DESCRIPTION": identity.description,
+        "SEARCHDOMAIN": identity.searchdomain,
+    }
+    same = all(not value or conf.get(key) == value for key, value in wanted.items())
+    servers = [_plain(server) for server in conf.get("NAMESERVER", "").split()]
+    return same and (not identity.nameservers or servers == [_plain(server) for server in identity.nameservers])
+
+
+def has_addresses(sight: Sight, addresses: Sequence[str]) -> bool:
+    """All these addresses are in the conf; others may be there too."""
+    return {_plain(a) for a in addresses} <= {_plain(a) for a in sight.addresses}
+
+
+def has_onboot(sight: Sight, *, onboot: bool) -> bool:
+    """The conf says outright whether it starts with the node."""
+    return (sight.conf or {}).get("ONBOOT") == ("yes" if onboot else "no")
+
+
+def _plain(address: str) -> str:
+    """One spelling for an address: no prefix length, IPv6 shortened."""
+    bare = address.partition("/")[0]
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return bare

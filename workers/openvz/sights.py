@@ -1,0 +1,105 @@
+"""Reads what `vzq-ct look` and `vzq-ct facts` print (format: ops/docs/node-side.md)."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from models.errors import NodeFault, Unexpected
+from workers.commands import Finished
+from workers.openvz.conf import parse_conf
+from workers.openvz.driver import Abilities, Sight
+
+_PRIVATE: dict[str, Literal["none", "empty", "full"]] = {"none": "none", "empty": "empty", "full": "full"}
+
+
+class _Answer:
+    """The `name=value` lines between the head line and `end`, and the conf behind `|`."""
+
+    def __init__(self, verb: str, answer: Finished) -> None:
+        lines = answer.out.rstrip("\n").split("\n")
+        if answer.code or not lines[0].startswith(f"vzq-ct1 {verb}") or lines[-1] != "end":
+            first = (answer.err.strip() or answer.out.strip()).split("\n")[0][:200]
+            raise Unexpected(
+                f"the answer of vzq-ct {verb} is not understood (exit {answer.code}: {first!r}); see that the node has the current vzq-ct",
+                signature=f"vzq-ct {verb} {answer.code} unreadable",
+            )
+        self._pairs = [line.partition("=")[::2] for line in lines[1:-1] if not line.startswith("|")]
+        self.conf = "\n".join(line[1:] for line in lines[1:-1] if line.startswith("|"))
+
+    def text(self, name: str) -> str:
+        return next(self.all(name), "")
+
+    def flag(self, name: str) -> bool:
+        return self.text(name) == "yes"
+
+    def number(self, name: str) -> int | None:
+        text = self.text(name)
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def all(self, name: str) -> Iterator[str]:
+        return (value for key, value in self._pairs if key == name)
+
+
+def read_sight(answer: Finished) -> Sight:
+    """What `look` saw; raises NodeFault where vzctl itself does not work there, Unexpected for any other text."""
+    said = _Answer("look", answer)
+    words = said.text("status").split()
+    if not words:
+        raise NodeFault(
+            f"`vzctl status` tells nothing on the node (exit {said.text('status_rc')}); see that vzctl is installed and works there",
+            finding="vzctl does not work",
+        )
+    return Sight(
+        ctid=int(answer.out.split("\n")[0].rpartition("=")[2]),
+        exists="exist" in words,
+        mounted="mounted" in words,
+        running="running" in words,
+        suspended="suspended" in words,
+        conf=parse_conf(said.conf) if said.flag("conf") else None,
+        private=_PRIVATE[said.text("private")],
+        half_made=said.flag("half_made"),
+        locked_by=_holder(said),
+        stale_lock=said.text("lock") == "stale",
+        migrated=said.flag("migrated"),
+        boot_id=said.text("boot_id"),
+    )
+
+
+def _holder(said: _Answer) -> str | None:
+    if said.text("lock") == "live":
+        return f"pid {said.text('lock_pid')}, {said.text('lock_by').strip() or 'a process without a name'}"
+    if said.text("lock") == "odd":
+        return "nobody known: the lock file holds no process id"
+    return None
+
+
+def read_abilities(answer: Finished) -> Abilities:
+    """What `facts` found out."""
+    said = _Answer("facts", answer)
+    openvz = said.flag("openvz")
+    inodes_free, memory_free = said.number("inodes_free"), said.number("memory_free_kib")
+    ids = {int(text) for what in ("conf", "private_area", "tmp", "migrated") for text in said.all(what) if text.isdigit()}
+    return Abilities(
+        dialect=said.text("dialect"),
+        version=said.text("vzctl"),
+        openvz=openvz,
+        vswap=said.flag("vswap") or not openvz,  # on an upstream kernel vzctl takes --ram and --swap too
+        ploop=said.flag("ploop"),
+        checkpointing=said.flag("checkpointing"),
+        kernel=said.text("osrelease"),
+        arch=said.text("arch"),
+        cpus=said.number("cpus") or 0,
+        memory_bytes=(said.number("memory_kib") or 0) * 1024,
+        swap_bytes=(said.number("swap_kib") or 0) * 1024,
+        disk_bytes=(said.number("disk_kib") or 0) * 1024,
+        disk_free_bytes=(said.number("disk_free_kib") or 0) * 1024,
+        inodes_free=inodes_free,
+        memory_free_bytes=None if memory_free is None else memory_free * 1024,
+        hostname=said.text("hostname"),
+        boot_id=said.text("boot_id"),
+        time_s=said.number("time") or 0,
+        default_layout=said.text("default_layout"),
+        cpu_flags=tuple(said.text("cpu_flags").split()),
+        templates=tuple(sorted(set(said.all("template")))),
+        samples=tuple(sorted(set(said.all("sample")))),
+        ctids=tuple(sorted(ids - {0})),
+    )

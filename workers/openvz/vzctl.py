@@ -1,0 +1,252 @@
+"""The legacy dialect, vzctl 3 and 4: words only. What the answers mean is in exit_codes, sights, vzlist and holds."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.errors import Permanent
+from models.whitelist import JOB_ID, Address, CtId, Description, HostName, Password, Word
+from workers.commands import Command, Finished
+from workers.openvz import exit_codes, holds, sights, vzlist
+from workers.openvz.driver import Abilities, Identity, Limits, Listed, Sight
+
+ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be told from the command's (facts §2.5)
+PASSWORD_SET = "vzq-password:"  # noqa: S105  (a marker, followed by chpasswd's exit code)
+
+_T = TypeVar("_T")
+_CTID: TypeAdapter[int] = TypeAdapter(CtId)
+_WORD: TypeAdapter[str] = TypeAdapter(Word)
+_HOSTNAME: TypeAdapter[str] = TypeAdapter(HostName)
+_DESCRIPTION: TypeAdapter[str] = TypeAdapter(Description)
+_ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
+_PASSWORD: TypeAdapter[str] = TypeAdapter(Password)
+_LAYOUTS = ("simfs", "ploop")
+_CPUUNITS = range(8, 500_001)  # vzctl's own bounds
+
+# How long a command may take before the step is cancelled on the node.
+_QUICK = timedelta(minutes=2)
+_START = timedelta(minutes=5)
+_STOP = timedelta(minutes=6)  # STOP_TIMEOUT 120 s, then 60 s for the kill, twice over
+_CREATE = timedelta(minutes=30)  # a slow disk unpacks some GB
+_DESTROY = timedelta(minutes=15)
+
+
+class Vzctl:
+    """Driver for vzctl 3.0.30 to 4.11 on OpenVZ kernels (vswap or beancounters) and on upstream ones."""
+
+    def __init__(self, abilities: Abilities | None = None) -> None:
+        """`abilities` of the node choose among words; None stands for a newest vzctl with vswap."""
+        self._vswap = abilities is None or abilities.vswap
+        self._version = _version(abilities.version) if abilities else (4, 11)
+
+    # -- what is there ----------------------------------------------------------------------------------------
+
+    def look(self, ctid: int) -> Command:
+        """Changes nothing; runs directly, not through vzq-run. Read it with `sight`."""
+        return Command("look", ["vzq-ct", "look", _id(ctid)], timeout=_QUICK)
+
+    def sight(self, answer: Finished) -> Sight:
+        """What `look` saw."""
+        return sights.read_sight(answer)
+
+    def facts(self) -> Command:
+        """Changes nothing; runs directly. Read it with `abilities`."""
+        return Command("facts", ["vzq-ct", "facts"], timeout=_QUICK)
+
+    def abilities(self, answer: Finished) -> Abilities:
+        """What `facts` found out."""
+        return sights.read_abilities(answer)
+
+    def listing(self) -> Command:
+        """Changes nothing; runs directly. Read it with `listed`."""
+        if self._version < (4, 0):  # no -j yet
+            return Command("listing", ["vzlist", "-a", "-H", "-o", "ctid,status"], timeout=_QUICK)
+        return Command("listing", ["vzlist", "-a", "-j", "-o", ",".join(vzlist.FIELDS)], timeout=_QUICK)
+
+    def listed(self, answer: Finished) -> list[Listed]:
+        """The node's containers; a hostile description costs at most its own field."""
+        return vzlist.read_columns(answer) if self._version < (4, 0) else vzlist.read_json(answer)
+
+    # -- making and unmaking ----------------------------------------------------------------------------------
+
+    def plant(self, ctid: int, job: str, *, sample: str, layout: str) -> Command:
+        """Write the conf first, with the job's mark: the id is ours from then on, or Taken."""
+        return Command("plant", ["vzq-ct", "plant", _id(ctid), _job(job), _checked(_WORD, sample), _layout(layout)], timeout=_QUICK)
+
+    def clean(self, ctid: int, job: str) -> Command:
+        """Clear what a killed create of this job left; a whole container stays. Safe to repeat."""
+        return Command("clean", ["vzq-ct", "clean", _id(ctid), _job(job)], timeout=_DESTROY)
+
+    def unplant(self, ctid: int, job: str) -> Command:
+        """Take the planted conf away if there is no private area; last word of an undo. Safe to repeat."""
+        return Command("unplant", ["vzq-ct", "unplant", _id(ctid), _job(job)], timeout=_QUICK)
+
+    def create(self, ctid: int, *, template: str, layout: str, limits: Limits) -> Command:
+        """Fill the private area of a planted container; not repeatable before `clean`. Without --config: the conf is there."""
+        argv = ["vzctl", "create", _id(ctid), "--ostemplate", _checked(_WORD, template)]
+        if self._version >= (3, 1):
+            argv += ["--layout", _layout(layout)]
+        if layout == "ploop":  # the image is made in its size; simfs would take it for a quota, which set_limits writes
+            argv += ["--diskspace", f"{holds.kib(_positive(limits.disk_bytes, 'disk_bytes'))}K"]
+        return Command("create", argv, timeout=_CREATE)
+
+    def destroy(self, ctid: int) -> Command:
+        """Take a stopped, unmounted container away. The engine proves first that it is ours."""
+        return Command("destroy", ["vzctl", "destroy", _id(ctid)], timeout=_DESTROY)
+
+    # -- how it is set up -------------------------------------------------------------------------------------
+
+    def set_limits(self, ctid: int, limits: Limits) -> Command:
+        """RAM, swap, disk and CPU in one `set --save`. Never send it without having seen the container: `set` of a
+        missing one writes a stray conf and says 0."""
+        disk = f"{holds.kib(_positive(limits.disk_bytes, 'disk_bytes'))}K"
+        words = [*self._memory(limits), "--diskspace", f"{disk}:{disk}"]
+        if limits.inodes is not None:
+            words += ["--diskinodes", f"{_positive(limits.inodes, 'inodes')}:{limits.inodes}"]
+        if limits.cpuunits not in _CPUUNITS:
+            raise Permanent(f"cpuunits {limits.cpuunits!r} is not between 8 and 500000; correct the plan")
+        words += ["--cpus", str(_positive(limits.cpus, "cpus")), "--cpuunits", str(limits.cpuunits)]
+        return _set("set-limits", ctid, words)
+
+    def _memory(self, limits: Limits) -> list[str]:
+        ram, swap = _positive(limits.ram_bytes, "ram_bytes"), _positive(limits.swap_bytes, "swap_bytes", least=0)
+        if self._vswap:  # always both: one alone ends with 28
+            return ["--ram", f"{holds.kib(ram)}K", "--swap", f"{holds.kib(swap)}K"]
+        # Beancounters: what may be allocated, what is guaranteed, and what survives an out-of-memory kill. All other
+        # counters (kmemsize, numproc, buffers) come from the sample, without which start would end with 28.
+        both, guaranteed = holds.pages(ram + swap), holds.pages(ram)
+        return [
+            "--privvmpages", f"{both}:{both}",
+            "--vmguarpages", f"{guaranteed}:unlimited",
+            "--oomguarpages", f"{guaranteed}:unlimited",
+        ]  # fmt: skip
+
+    def set_identity(self, ctid: int, identity: Identity) -> Command:
+        """Host name, name, description and resolvers in one `set --save`; only on a container that was seen."""
+        words = ["--hostname", _checked(_HOSTNAME, identity.hostname)]
+        if identity.name:
+            words += ["--name", _checked(_WORD, identity.name)]
+        if identity.description:
+            words += ["--description", _checked(_DESCRIPTION, identity.description)]
+        for server in identity.nameservers:  # all in one call: they replace what was there
+            words += ["--nameserver", _address(server)]
+        if identity.searchdomain:
+            words += ["--searchdomain", _checked(_HOSTNAME, identity.searchdomain)]
+        return _set("set-identity", ctid, words)
+
+    def add_addresses(self, ctid: int, addresses: Sequence[str]) -> Command:
+        """Add these; leave out those it has, vzctl would delete and add them again."""
+        return _set("add-addresses", ctid, _repeated("--ipadd", addresses))
+
+    def remove_addresses(self, ctid: int, addresses: Sequence[str]) -> Command:
+        """Remove these by name; `--ipdel all` fails on upstream kernels (100)."""
+        return _set("remove-addresses", ctid, _repeated("--ipdel", addresses))
+
+    def set_onboot(self, ctid: int, *, onboot: bool) -> Command:
+        """Whether it starts with the node; only on a container that was seen."""
+        return _set("set-onboot", ctid, ["--onboot", "yes" if onboot else "no"])
+
+    def set_password(self, ctid: int, user: str, password: str) -> Command:
+        """Over stdin and from inside, so that no process list shows it; the container must run."""
+        line = f"{_checked(_WORD, user)}:{_checked(_PASSWORD, password, secret=True)}"
+        script = f"chpasswd <<'vzq-end'\n{line}\nvzq-end\nrc=$?\necho {PASSWORD_SET}$rc\nexit $rc\n"
+        return Command("set-password", ["vzctl", "exec2", _id(ctid), "-"], stdin=script.encode("ascii"), timeout=_QUICK)
+
+    # -- running ----------------------------------------------------------------------------------------------
+
+    def start(self, ctid: int) -> Command:
+        """Start without --wait, which can hold the lock for an hour; ask with `exec_true` whether it answers."""
+        return Command("start", ["vzctl", "start", _id(ctid)], timeout=_START)
+
+    def stop(self, ctid: int, *, fast: bool = False) -> Command:
+        """Halt it from inside, or kill it with `fast`. A stopped one is 0 as well."""
+        return Command("stop", ["vzctl", "stop", _id(ctid), *(["--fast"] if fast else [])], timeout=_STOP)
+
+    def umount(self, ctid: int) -> Command:
+        """A container that halted by itself stays mounted, and destroy refuses it (41)."""
+        return Command("umount", ["vzctl", "umount", _id(ctid)], timeout=_QUICK)
+
+    def exec_true(self, ctid: int) -> Command:
+        """Does a command inside answer? Judged by what it prints, not by the exit code alone."""
+        return Command("exec-true", ["vzctl", "exec2", _id(ctid), f"echo {ALIVE}"], timeout=timedelta(seconds=60))
+
+    # -- what answers mean ------------------------------------------------------------------------------------
+
+    def judge(self, command: Command, answer: Finished) -> None:
+        """Return if it was done; else raise what to do next (models.errors)."""
+        exit_codes.judge(command, answer)
+        if command.name == "exec-true" and ALIVE not in answer.out.split("\n"):
+            raise exit_codes.no_marker(command, answer)
+        if command.name == "set-password" and f"{PASSWORD_SET}0" not in answer.out.split("\n"):
+            raise exit_codes.no_marker(command, answer)
+
+    def has_limits(self, sight: Sight, limits: Limits) -> bool:
+        """The conf carries these limits."""
+        return holds.has_limits(sight, limits, vswap=self._vswap)
+
+    def has_identity(self, sight: Sight, identity: Identity) -> bool:
+        """The conf carries these names."""
+        return holds.has_identity(sight, identity)
+
+    def has_addresses(self, sight: Sight, addresses: Sequence[str]) -> bool:
+        """All these addresses are in the conf."""
+        return holds.has_addresses(sight, addresses)
+
+    def has_onboot(self, sight: Sight, *, onboot: bool) -> bool:
+        """The conf says whether it starts with the node."""
+        return holds.has_onboot(sight, onboot=onboot)
+
+
+def _set(name: str, ctid: int, words: Sequence[str]) -> Command:
+    return Command(name, ["vzctl", "set", _id(ctid), *words, "--save"], timeout=_QUICK)
+
+
+def _repeated(option: str, addresses: Sequence[str]) -> list[str]:
+    if not addresses:
+        raise Permanent(f"{option} without an address; order at least one")
+    return [word for address in addresses for word in (option, _address(address))]
+
+
+def _checked(kind: TypeAdapter[_T], value: _T, *, secret: bool = False) -> _T:
+    """The value, if it is on the whitelist: the last check before a root shell."""
+    try:
+        return kind.validate_python(value, strict=True)
+    except ValidationError as error:
+        why = "the secret has characters that are not allowed" if secret else error.errors()[0]["msg"]
+        raise Permanent(f"{why}; correct the order, nothing was sent") from None
+
+
+def _id(ctid: int) -> str:
+    return str(_checked(_CTID, ctid))
+
+
+def _address(address: str) -> str:
+    if "%" in address:  # an IPv6 zone may hold any character, and no container address has one
+        raise Permanent(f"{address[:40]!r} carries an IPv6 zone; order the address without it")
+    return _checked(_ADDRESS, address)
+
+
+def _job(job: str) -> str:
+    if not JOB_ID.fullmatch(job):
+        raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
+    return job
+
+
+def _layout(layout: str) -> str:
+    if layout not in _LAYOUTS:
+        raise Permanent(f"{layout[:40]!r} is not a layout; use simfs or ploop")
+    return layout
+
+
+def _positive(number: int, what: str, *, least: int = 1) -> int:
+    if type(number) is not int or not least <= number < 1 << 62:  # a bool is an int too
+        raise Permanent(f"{what} {number!r} is not a whole number from {least} on; correct the plan")
+    return number
+
+
+def _version(text: str) -> tuple[int, ...]:
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (4, 11)

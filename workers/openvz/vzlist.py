@@ -1,0 +1,95 @@
+"""Reads `vzlist -j`, whose strings are not escaped: one line a field, and never the document as a whole.
+
+A JSON parser would fail on a description with a quote, and believe one that reads `x", "ctid": 1, "y": "`.
+vzlist writes each field on its own line and its strings have no line ends (a conf is read by lines), so lines
+can be trusted where quotes cannot.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from workers.commands import Finished
+from workers.openvz.driver import Listed
+
+FIELDS = ("ctid", "status", "ip", "onboot", "ostemplate", "name", "hostname")  # ours first, what customers choose last
+_FIELD = re.compile(r'"([a-z_.]+)": (.*)')
+_STATUS = frozenset({"running", "stopped", "mounted", "suspended", "paused"})
+
+
+def read_json(answer: Finished) -> list[Listed]:
+    """The containers of a JSON listing; a field that cannot be read is None, an entry without id and status is left out."""
+    found: dict[int, Listed] = {}
+    for entry in _entries(answer.out):
+        listed = _listed(entry)
+        if listed is not None:
+            found.setdefault(listed.ctid, listed)
+    return list(found.values())
+
+
+def read_columns(answer: Finished) -> list[Listed]:
+    """The containers of `vzlist -a -H -o ctid,status`, for a vzctl older than 4.0."""
+    lines = (line.split() for line in answer.out.split("\n"))
+    return [Listed(int(words[0]), words[1]) for words in lines if len(words) == 2 and _is_id(words[0]) and words[1] in _STATUS]
+
+
+def _entries(text: str) -> Iterator[dict[str, Any]]:
+    entry: dict[str, Any] = {}
+    depth = 0  # 1 inside an entry, more inside a nested object such as diskspace
+    for line in (line.strip(" \t\r") for line in text.split("\n")):
+        if line == "{":
+            entry, depth = {}, 1
+        elif line in ("}", "},"):
+            depth -= 1
+            if depth == 0:
+                yield entry
+        elif depth and (match := _FIELD.fullmatch(line)):
+            name, value = match.groups()
+            if value == "{":
+                depth += 1
+            elif depth == 1:
+                entry.setdefault(name, _value(value))
+
+
+def _value(text: str) -> Any:  # whatever JSON can hold
+    for candidate in (text, text.removesuffix(",")):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return _string(text.removesuffix(","))
+
+
+def _string(text: str) -> str | None:
+    """A string with unescaped quotes or backslashes in it, as it is in the conf."""
+    return text[1:-1] if len(text) >= 2 and text.startswith('"') and text.endswith('"') else None
+
+
+def _listed(entry: dict[str, Any]) -> Listed | None:
+    ctid, status = entry.get("ctid"), entry.get("status")
+    if isinstance(ctid, str) and _is_id(ctid):
+        ctid = int(ctid)
+    if not isinstance(ctid, int) or isinstance(ctid, bool) or ctid <= 0 or status not in _STATUS:
+        return None
+    addresses = entry.get("ip")
+    onboot = entry.get("onboot")
+    return Listed(
+        ctid=ctid,
+        status=status,
+        name=_text(entry.get("name")),
+        hostname=_text(entry.get("hostname")),
+        addresses=tuple(a for a in addresses if isinstance(a, str)) if isinstance(addresses, list) else (),
+        template=_text(entry.get("ostemplate")),
+        onboot=onboot if isinstance(onboot, bool) else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # a name of digits only comes as a number
+    return value if isinstance(value, str) and value != "-" else None
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < len(text) <= 10
