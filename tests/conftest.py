@@ -1,0 +1,116 @@
+"""What everyone's tests stand on: the clock, a real Redis, real databases."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from models.database import Database
+from tests import servers
+from tests.stand_ins import ManualClock
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """Short, because a socket's path may have 107 bytes only; open, because PostgreSQL runs as nobody where we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="vzqt-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(server_folder: Path) -> Iterator[str]:
+    """One real server for all tests of this process; `empty_redis` is the same, emptied."""
+    (server_folder / "r").mkdir()
+    process, url = servers.start_redis(server_folder / "r")
+    yield url
+    servers.stop(process)
+
+
+@pytest.fixture
+def empty_redis(redis_url: str) -> str:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    return redis_url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(server_folder: Path) -> Iterator[str]:
+    """URL of the `postgres` database of a real cluster; skips, loudly, where there is none to be had."""
+    (server_folder / "p").mkdir()
+    try:
+        process, url = servers.start_postgres(server_folder / "p")
+    except servers.Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"POSTGRESQL IS NOT TESTED: {missing}")
+        pytest.skip(f"POSTGRESQL IS NOT TESTED: {missing}")
+    yield url
+    servers.stop(process)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(server_folder: Path) -> Path:
+    """An upgraded, empty database to copy from: ten times as fast as upgrading again."""
+    path = server_folder / "template.sqlite"
+    _upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """The name of an upgraded, empty database."""
+    _on_server(postgres_url, "create database vzq_template")
+    _upgrade(_named(postgres_url, "vzq_template"))
+    return "vzq_template"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a fresh, upgraded database; for tests that start real processes or want the database's own time."""
+    if request.param == "sqlite":
+        path = tmp_path / "vzq.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
+    name = f"vzq_{next(NUMBERS)}"
+    _on_server(server, f"create database {name} template {template}")
+    yield _named(server, name)
+    _on_server(server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def database(database_url: str, clock: ManualClock) -> Iterator[Database]:
+    """A fresh, upgraded database whose time is the test's `clock`, on PostgreSQL too."""
+    database = Database(database_url, clock=clock, own_clock=True)
+    yield database
+    database.close()
+
+
+def _upgrade(url: str) -> None:
+    database = Database(url)
+    database.upgrade()
+    database.close()
+
+
+def _named(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def _on_server(url: str, statement: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
