@@ -103,8 +103,10 @@ def database(database_url: str, clock: ManualClock) -> Iterator[Database]:
 
 def _upgrade(url: str) -> None:
     database = Database(url)
-    database.upgrade()
-    database.close()
+    try:
+        database.upgrade()
+    finally:
+        database.close()
 
 
 def _named(server: str, name: str) -> str:
