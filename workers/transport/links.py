@@ -1,0 +1,256 @@
+"""One SSH connection a node, shared by all who talk to it: eight channels, keepalive, jittered backoff, idle close."""
+# ruff: noqa: ARG002, ASYNC109 -- asyncssh gives its callbacks more than we need; a timeout counts from the channel, not from the call
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import asyncssh
+
+from models.clock import Clock
+from models.errors import NodeFault, Unreachable, Unsure
+from workers.commands import Finished
+from workers.transport.ssh import NodeAddress, NotSent, Raw, converse, host_key
+
+CHANNELS = 8  # sshd's MaxSessions is 10; an abandoned command keeps its session for a while
+CONNECTS = 20  # at once over all nodes: a key exchange costs some 10 ms of processor time
+CONNECT_S = 10.0
+LOGIN_S = 15.0
+KEEPALIVE_S = 15
+KEEPALIVES = 3  # a peer that is silent for a minute is gone
+IDLE = timedelta(minutes=5)
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(eq=False)
+class _Wire:
+    """A connection and who uses it."""
+
+    connection: asyncssh.SSHClientConnection
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHANNELS))
+    busy: int = 0
+    retired: bool = False  # takes nobody new; closes when the last channel does
+
+    @property
+    def usable(self) -> bool:
+        return not self.retired and not self.connection.is_closed()
+
+
+class _Pin(asyncssh.SSHClient):
+    """Refuses every key that is not pinned, but remembers it for the sentence."""
+
+    came: asyncssh.SSHKey | None = None
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.came = key
+        return False
+
+
+class Links:
+    """The way to every node of this process."""
+
+    def __init__(self, *, client_key: Path, clock: Clock, rng: random.Random, idle: timedelta = IDLE) -> None:
+        """Reads the private key at once, so that a worker without one does not start."""
+        try:
+            self.key = asyncssh.read_private_key(client_key)
+        except (OSError, asyncssh.KeyImportError) as error:
+            raise OSError(
+                f"no usable private key at {client_key} ({error}); make one with `ssh-keygen -t rsa -b 4096 -N '' -f {client_key}`"
+                " (ssh-ed25519 where all nodes have OpenSSH 6.5 or newer) and put its .pub into the nodes' authorized_keys"
+            ) from error
+        self.clock = clock
+        self.rng = rng
+        self.idle = idle
+        self.connects = asyncio.Semaphore(CONNECTS)
+        self._links: dict[NodeAddress, NodeLink] = {}
+
+    @property
+    def public_key(self) -> str:
+        """The line for a node's authorized_keys."""
+        return host_key(self.key).line
+
+    def to(self, address: NodeAddress) -> "NodeLink":
+        """The link to a node; the same one for the same address and pinned key. Connects on first use."""
+        if address not in self._links:
+            self._links[address] = NodeLink(self, address)
+        return self._links[address]
+
+    async def close(self) -> None:
+        """Close every connection. Detached commands on the nodes go on."""
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        self._links.clear()
+
+
+class NodeLink:
+    """The way to one node (a `Link`)."""
+
+    def __init__(self, links: Links, address: NodeAddress) -> None:
+        self._links = links
+        self._address = address
+        self._wire: _Wire | None = None
+        self._connecting: asyncio.Task[_Wire] | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._failures = 0
+        self._not_before = 0.0  # by the monotonic clock
+        self._fault: NodeFault | None = None  # what the last attempt to connect ended with
+
+    @property
+    def node(self) -> str:
+        return self._address.name
+
+    async def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Finished:
+        """See `Link.run`. Waits as long as it takes for one of the eight channels; `timeout` counts from then."""
+        return (await self.exchange(argv, stdin=stdin, timeout=timeout)).read()
+
+    async def exchange(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Raw:
+        """See `Link.exchange`."""
+        for attempt in (1, 2):
+            wire = await self._slot()
+            try:
+                return await converse(
+                    wire.connection,
+                    argv,
+                    stdin=stdin,
+                    timeout=timeout,
+                    node=self.node,
+                    on_closed=lambda wire=wire: self._release(wire),  # type: ignore[misc]  # binds this round's wire
+                )
+            except NotSent as error:  # the connection died while it idled: nothing ran, a new one may do
+                self._retire(wire)
+                if attempt == 2:
+                    why = f"{self.node} accepts the login but no session ({error}); see MaxSessions and the log of its sshd"
+                    raise Unreachable(why) from error
+            except Unsure:
+                self._retire(wire)  # what kept silent once is not trusted with the attach that follows
+                raise
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close the connection; a later `run` opens a new one."""
+        if self._connecting:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._resting:
+            self._resting.cancel()
+        wire, self._wire = self._wire, None
+        if wire:
+            wire.retired = True
+            wire.connection.close()
+            await wire.connection.wait_closed()
+
+    async def _slot(self) -> _Wire:
+        while True:
+            wire = self._wire if self._wire and self._wire.usable else await self._connected()
+            await wire.slots.acquire()
+            if wire.usable:
+                break
+            wire.slots.release()  # it died while we stood in line; let the next one see that too
+        wire.busy += 1
+        if self._resting:
+            self._resting.cancel()
+            self._resting = None
+        return wire
+
+    def _release(self, wire: _Wire) -> None:
+        wire.slots.release()
+        wire.busy -= 1
+        if wire.busy:
+            return
+        if wire.retired:
+            wire.connection.close()
+        elif wire is self._wire:
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(self._links.idle.total_seconds(), self._retire, wire)
+
+    def _retire(self, wire: _Wire) -> None:
+        wire.retired = True
+        if self._wire is wire:
+            self._wire = None
+        if not wire.busy:
+            wire.connection.close()
+
+    async def _connected(self) -> _Wire:
+        if self._connecting is None:
+            wait_s = self._not_before - self._links.clock.monotonic()
+            if self._fault and wait_s > 0:
+                raise self._again(self._fault, timedelta(seconds=wait_s))
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._connect_ended)
+        # Shielded: who gives up waiting must not take the connection from the others.
+        return await asyncio.shield(self._connecting)
+
+    def _connect_ended(self, task: "asyncio.Task[_Wire]") -> None:
+        self._connecting = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._wire, self._fault, self._failures = task.result(), None, 0
+        elif isinstance(error, NodeFault):
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10)) * self._links.rng.uniform(0.5, 1.0)
+            error.after = timedelta(seconds=pause_s)
+            self._fault, self._failures = error, self._failures + 1
+            self._not_before = self._links.clock.monotonic() + pause_s
+
+    def _again(self, fault: NodeFault, after: timedelta) -> NodeFault:
+        why = f"{fault.why} (not tried again yet; next attempt in {after.total_seconds():.1f} s)"
+        return Unreachable(why, after=after) if isinstance(fault, Unreachable) else NodeFault(why, finding=fault.finding, after=after)
+
+    async def _connect(self) -> _Wire:
+        at = self._address
+        pinned = self._pinned()
+        pin = _Pin()
+        try:
+            async with self._links.connects:
+                connection = await asyncssh.connect(
+                    at.host,
+                    at.port,
+                    username=at.user,
+                    client_factory=lambda: pin,
+                    known_hosts=(pinned, [], []),  # never None: that would switch the check off
+                    client_keys=[self._links.key],
+                    preferred_auth=["publickey"],
+                    config=None,  # nothing of the management host's own ssh set-up
+                    agent_path=None,
+                    gss_host=None,
+                    connect_timeout=CONNECT_S,
+                    login_timeout=LOGIN_S,
+                    keepalive_interval=KEEPALIVE_S,
+                    keepalive_count_max=KEEPALIVES,
+                )
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            raise self._other_key(pinned, pin.came, error) from error
+        except asyncssh.PermissionDenied as error:
+            raise NodeFault(
+                f"{at.name} does not let us in as {at.user}; add this line to ~{at.user}/.ssh/authorized_keys there"
+                f" (OpenSSH before 6.5 knows no ssh-ed25519): {self._links.public_key}",
+                finding="auth",
+            ) from error
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            why = str(error) or f"no answer within {CONNECT_S:.0f} s"
+            raise Unreachable(f"{at.name} does not answer at {at.host} port {at.port}: {why}; see whether it is up and its sshd runs") from error
+        return _Wire(connection)
+
+    def _pinned(self) -> list[asyncssh.SSHKey]:
+        at = self._address
+        try:
+            keys = [asyncssh.import_public_key(line) for line in at.host_key.splitlines() if line.strip()]
+        except asyncssh.KeyImportError as error:
+            raise NodeFault(f"the host key pinned for {at.name} cannot be read ({error}); enrol the node again", finding="host-key") from error
+        if not keys:
+            raise NodeFault(f"no host key is pinned for {at.name}; enrol the node, nothing is sent to it before", finding="host-key")
+        return keys
+
+    def _other_key(self, pinned: list[asyncssh.SSHKey], came: asyncssh.SSHKey | None, error: Exception) -> NodeFault:
+        at = self._address
+        expected = " or ".join(host_key(key).fingerprint for key in pinned)
+        shown = host_key(came).fingerprint if came else f"none of that kind ({error})"
+        return NodeFault(
+            f"{at.name} ({at.host} port {at.port}) showed host key {shown} where {expected} is pinned: another machine answers, or it was"
+            " reinstalled; nothing was sent. Compare with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on its own console, then enrol it again",
+            finding="host-key",
+        )
