@@ -2,6 +2,7 @@
 
 JobError
 ├── Retryable     nothing was changed; may pass later (`after`)
+│   ├── Locked        somebody else works on the container; waiting burns no attempt
 │   └── NodeFault     the node itself is ill: its breaker opens, the job waits and burns no attempt
 │       └── Unreachable   the node does not answer at all
 ├── Permanent     nothing was changed; no retry helps: undo what went before
@@ -9,6 +10,7 @@ JobError
 ├── AlreadyDone   the node is as asked already
 ├── Unsure        the link died: it may have run; attach and look before the next call
 ├── Stale         a newer worker has the job: drop everything, write nothing
+├── Withdrawn     cancel was asked for: undo what was begun
 └── Unexpected    nobody knows what this answer means: the job is stuck until a person looks
 """
 
@@ -30,6 +32,13 @@ class Retryable(JobError):
     def __init__(self, why: str, *, after: timedelta = timedelta(seconds=5)) -> None:
         super().__init__(why)
         self.after = after
+
+
+class Locked(Retryable):
+    """Another command holds the container's lock; the deadline bounds the waiting, not the attempts."""
+
+    def __init__(self, why: str, *, after: timedelta = timedelta(seconds=2)) -> None:
+        super().__init__(why, after=after)
 
 
 class NodeFault(Retryable):
@@ -73,3 +82,7 @@ class Unexpected(JobError):
     def __init__(self, why: str, *, signature: str) -> None:
         super().__init__(why)
         self.signature = signature
+
+
+class Withdrawn(JobError):
+    """Cancel was asked for and a safe point is reached: what was begun goes back."""

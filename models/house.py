@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, Text, delete
+from sqlmodel import Field, Session, SQLModel, col
 
 from models.columns import Instant
 
@@ -50,3 +50,8 @@ class Secret(SQLModel, table=True):
     job_id: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     sealed: str = Field(sa_type=Text)
+
+
+def erase_secrets(session: Session, job_id: str) -> None:
+    """Nothing sealed for this job stays once it has ended."""
+    session.execute(delete(Secret).where(col(Secret.job_id) == job_id))

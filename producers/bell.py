@@ -1,5 +1,6 @@
 """The two bells over Redis: one wakes a worker for a job, one wakes the dispatcher. Losing either costs time, never a job."""
 
+import threading
 from collections.abc import Iterable
 
 import dramatiq
@@ -61,6 +62,7 @@ class Alarm:
     def __init__(self, url: str) -> None:
         self._redis = connect(url)
         self._listening: redis.client.PubSub | None = None
+        self._deaf = threading.Event()  # never set; waits where Redis cannot
 
     def wait(self, timeout_s: float) -> bool:
         """True when woken, False after `timeout_s` or when Redis is away; raises only what is not Redis's fault."""
@@ -73,6 +75,7 @@ class Alarm:
                 pass  # many calls, one round
         except UNAVAILABLE:
             self._listening = None
+            self._deaf.wait(timeout_s)
             return False
         return woken
 

@@ -6,7 +6,7 @@ from typing import Literal
 from sqlmodel import Session, col, select
 
 from models.database import Database
-from models.house import Secret
+from models.house import Secret, erase_secrets
 from models.jobs import Event, Job
 from models.lifecycle import Cause, State
 from models.orders import ORDER
@@ -56,7 +56,7 @@ def cancel(database: Database, session: Session, job: Job, *, by: str, because: 
         job.lease_until, job.worker, job.due_at = None, None, now  # the token of a message on its way is refused from here on
         if job.ended:
             give_back(session, job, now=now)
-            forget_secrets(session, job)
+            erase_secrets(session, job.id)
         session.add(job)
         return "cancelled, nothing had begun" if job.ended else "what it began is being undone"
     session.add(job.move(Cause.CANCELLING, now=now, why=why))
@@ -96,14 +96,7 @@ def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str
     if job.state == State.FAILED:
         give_back(session, job, now=now, foreign=job.begun)  # what is left on the node keeps its id from being given out
     if job.ended:
-        forget_secrets(session, job)
+        erase_secrets(session, job.id)
     session.add(job)
     session.add(event)
     return event
-
-
-def forget_secrets(session: Session, job: Job) -> None:
-    """Erase the sealed secrets of an ended job."""
-    for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all():
-        session.delete(secret)
-

@@ -1,0 +1,50 @@
+"""The bells of this worker: one dramatiq actor a family, that only wakes the loop. The claim decides, not the message.
+
+An actor returns at once, so dramatiq's threads, prefetch and time limits never hold a job; how many run at once is
+what this worker registered as slots and what the dispatcher therefore sends (ops/docs/decisions).
+"""
+
+import os
+from collections.abc import Callable, Iterable
+
+os.environ.setdefault("dramatiq_queue_prefetch", "64")
+os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; how soon a consumer comes back after Redis was away
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from models.messages import WAKE_CHANNEL, queue_name
+
+IDLE_POLL_MS = 20  # an idle consumer backs off towards 1 s by default
+
+
+class Bells:
+    """Listens on the queues of one site, and can wake the dispatcher."""
+
+    def __init__(self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None]) -> None:
+        self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=2)
+        self._broker = RedisBroker(client=self._redis, middleware=[])  # retries, delays and limits live in the table
+        queues = set()
+        for family in families:
+            queue = queue_name(site, family)
+            dramatiq.actor(ring, actor_name=family, queue_name=queue, broker=self._broker)
+            queues.add(queue)
+        self._worker = dramatiq.Worker(self._broker, queues=queues, worker_threads=2, worker_timeout=IDLE_POLL_MS)
+
+    def start(self) -> None:
+        """Begin to listen; Redis may come later."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Take no more bells; those that came and were not heard go back to the queue."""
+        self._worker.stop(timeout=2000)
+
+    def wake_dispatcher(self) -> None:
+        """Something was freed: the dispatcher may have work. Losing this costs half a second."""
+        try:
+            self._redis.publish(WAKE_CHANNEL, b"")
+        except (redis.RedisError, OSError):
+            return

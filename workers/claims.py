@@ -1,0 +1,118 @@
+"""Who has a job: taking it with a token, keeping the lease alive, and knowing when it is over.
+
+A lease is written in the database's time and watched here by the monotonic clock, counted from before the renewal
+was sent: whoever cannot renew stops touching nodes before anybody else may begin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from models.clock import Clock
+from models.database import Database
+from models.errors import Stale, Withdrawn
+from models.fleet import Container, Node
+from models.house import Secret, Worker
+from models.jobs import Begun, Job
+from models.lifecycle import Cause, State
+from models.reservations import reservation
+
+LEASE = timedelta(seconds=15)  # three missed renewals of 4 s and a margin
+RENEW_S = 4.0
+MARGIN_S = 3.0  # stop this long before the lease ends: a command on its way arrives within it or is refused by the ledger
+
+
+@dataclass
+class Claim:
+    """A job in this worker's hands, with all that its plan needs to know, read when it was claimed."""
+
+    job: Job
+    token: int
+    alive_until: float  # by the monotonic clock
+    node: Node | None = None
+    container: Container | None = None
+    addresses: Sequence[str] = ()
+    sealed: dict[str, str] = field(default_factory=dict, repr=False)
+    journal: list[Begun] = field(default_factory=list)
+    cancel_asked: bool = False
+    over: bool = False  # another worker has it, or nobody
+
+    def check(self, clock: Clock) -> None:
+        """Raises Stale when the lease is over; called before every word to a node."""
+        if self.over or clock.monotonic() >= self.alive_until:
+            raise Stale(f"the lease of job {self.job.id} (token {self.token}) is over; another worker may have it")
+
+    def safe_point(self, clock: Clock) -> None:
+        """Between two steps: raises Stale, or Withdrawn when cancel was asked for and can still be done."""
+        self.check(clock)
+        if self.cancel_asked and not self.job.past_pivot and self.job.state == State.RUNNING:
+            raise Withdrawn("cancelled on request")
+
+
+class Claims:
+    """The leases of one worker."""
+
+    def __init__(self, database: Database, clock: Clock, *, worker: str) -> None:
+        self._database = database
+        self._clock = clock
+        self.worker = worker
+        self.held: dict[str, Claim] = {}
+
+    def take(self, session: Session, job_id: str, token: int) -> Claim | None:
+        """Claim the job if this token is the one it was dispatched with; None for a message that is late, double or overtaken."""
+        begun = self._clock.monotonic()
+        job = session.get(Job, job_id, with_for_update=True)
+        if job is None or job.token != token or job.lease_until is None or job.state not in (State.DISPATCHED, State.UNDOING):
+            return None
+        if job.worker is not None:
+            return None
+        now = self._database.now(session)
+        session.add(job.move(Cause.CLAIMED, now=now, worker=self.worker, token=token))
+        job.worker, job.lease_until = self.worker, now + LEASE
+        session.add(job)
+        claim = Claim(job=job, token=token, alive_until=begun + LEASE.total_seconds() - MARGIN_S, cancel_asked=job.cancel_asked)
+        if job.node is not None:
+            claim.node = session.get(Node, job.node)
+        if job.rules.placed:
+            claim.container, claim.addresses = reservation(session, job)
+            claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
+        if job.begun:
+            claim.journal = list(session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all())
+        return claim
+
+    def renew(self, session: Session) -> dict[str, tuple[int, bool]]:
+        """Lengthen all leases of this worker; for each job still ours its token and whether cancel was asked for."""
+        now = self._database.now(session)
+        mine = (col(Job.worker) == self.worker, col(Job.lease_until).is_not(None))
+        session.execute(update(Worker).where(col(Worker.name) == self.worker).values(seen_at=now))
+        if not self.held:
+            return {}
+        session.execute(update(Job).where(col(Job.id).in_(list(self.held)), *mine).values(lease_until=now + LEASE))
+        rows = session.execute(select(Job.id, Job.token, Job.cancel_asked).where(col(Job.id).in_(list(self.held)), *mine)).all()
+        return {job_id: (token, cancel) for job_id, token, cancel in rows}
+
+    def renewed(self, still: dict[str, tuple[int, bool]], *, before: float, asked: set[str]) -> None:
+        """Take the answer of `renew`, asked at monotonic time `before` for the jobs in `asked`."""
+        for job_id in asked:
+            claim = self.held.get(job_id)
+            if claim is None:
+                continue
+            token, cancel = still.get(job_id, (0, False))
+            if token != claim.token:
+                claim.over = True
+                continue
+            claim.alive_until = before + LEASE.total_seconds() - MARGIN_S
+            claim.cancel_asked = claim.cancel_asked or cancel
+
+
+def held(session: Session, claim: Claim, worker: str) -> Job:
+    """The job's row, locked, if it is still ours; raises Stale. Every write about a claimed job begins with this."""
+    job = session.get(Job, claim.job.id, with_for_update=True)
+    if job is None or job.token != claim.token or job.worker != worker or job.lease_until is None:
+        raise Stale(f"job {claim.job.id} was taken from worker {worker} (token {claim.token})")
+    return job
+
+

@@ -1,0 +1,92 @@
+"""What one claimed job may do on its node: look, and act through the node's runner, while its lease lives."""
+
+import asyncio
+from datetime import timedelta
+
+from models.clock import Clock
+from models.jobs import Begun
+from workers.claims import Claim
+from workers.commands import Command, Finished
+from workers.metrics import WorkerMeters
+from workers.node.runner import Direction, Outcome, Runner, StepKey
+from workers.openvz.driver import Driver, Sight
+from workers.transport.ssh import Link
+
+LOOK_TIMEOUT = timedelta(seconds=60)
+ATTACH_TIMEOUT = timedelta(minutes=30)  # longer than any step's own time-out; the lease ends the waiting sooner
+
+
+class Hand:
+    """The Node of workers/steps.py for one container."""
+
+    def __init__(self, claim: Claim, link: Link, runner: Runner, driver: Driver, clock: Clock, meters: WorkerMeters) -> None:
+        if claim.container is None:
+            raise ValueError(f"job {claim.job.id} has no container")
+        self._claim = claim
+        self._ctid = claim.container.ctid
+        self._link = link
+        self._runner = runner
+        self._driver = driver
+        self._clock = clock
+        self._meters = meters
+        self._steps_begun: set[str] = set()
+
+    def began(self, step: str) -> bool:
+        """The node's ledger says that this job began the step here; known after `greet`."""
+        return step in self._steps_begun
+
+    async def greet(self) -> list[Begun]:
+        """Raise the node's highest token for this container to ours; the runs of this job that still move there."""
+        self._claim.check(self._clock)
+        ledger = await self._runner.fence(str(self._ctid), self._claim.token, self._claim.job.id)
+        self._steps_begun |= {run.step for run in ledger.runs if run.direction is Direction.DO and run.outcome is not Outcome.VOID}
+        return [
+            Begun(job_id=run.job, step=run.step, direction=run.direction, attempt=run.attempt, node="", token=run.token, at=self._clock.now())
+            for run in ledger.runs
+            if run.outcome is Outcome.RUNNING
+        ]
+
+    async def look(self) -> Sight:
+        """The container as the node shows it now."""
+        self._claim.check(self._clock)
+        command = self._driver.look(self._ctid)
+        answer = await self._link.run(command.argv, timeout=LOOK_TIMEOUT)
+        self._driver.judge(command, answer)
+        return self._driver.sight(answer)
+
+    async def begin(self, begun: Begun, command: Command) -> Finished:
+        """Start the command detached and wait for its end; raises Unsure when the link died meanwhile."""
+        self._claim.check(self._clock)
+        started = self._clock.monotonic()
+        finished = await self._runner.begin(self._key(begun), command)
+        self._meters.stepped(self._claim.job.kind, begun.step, begun.direction, self._clock.monotonic() - started)
+        if begun.direction == "do":
+            self._steps_begun.add(begun.step)
+        return finished
+
+    async def attach(self, begun: Begun) -> Finished | None:
+        """The result of a try that was begun; None: it never ran and now cannot; raises Vanished."""
+        self._claim.check(self._clock)
+        finished = await self._runner.attach(self._key(begun), timeout=ATTACH_TIMEOUT)
+        if finished is not None and begun.direction == "do":
+            self._steps_begun.add(begun.step)
+        return finished
+
+    def judge(self, command: Command, answer: Finished) -> None:
+        """Raise what the exit code means."""
+        self._driver.judge(command, answer)
+
+    def safe_point(self) -> None:
+        """Between two steps: raises Stale or Withdrawn."""
+        self._claim.safe_point(self._clock)
+
+    async def pause(self, span: timedelta) -> None:
+        """Let time pass."""
+        await asyncio.sleep(span.total_seconds())
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+        return self._clock.monotonic()
+
+    def _key(self, begun: Begun) -> StepKey:
+        return StepKey(str(self._ctid), self._claim.token, begun.job_id, begun.step, Direction(begun.direction), begun.attempt)

@@ -1,0 +1,122 @@
+"""What a job began on its node, written before the node is touched, so that no crash can hide it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from models.database import Database
+from models.jobs import Begun, Job
+from models.lifecycle import Cause
+from workers.claims import Claim, held
+from workers.store import Store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a try ended."""
+
+    word: str  # "ok", "void" (never began), "vanished", "killed", or the class of the error
+    code: int | None = None
+
+
+class Journal:
+    """The tries of one claimed job. An outcome is written with the next beginning or with the job's end, in the
+    same transaction; if the worker dies before that, the node still knows it."""
+
+    def __init__(self, claim: Claim, store: Store, database: Database, *, worker: str) -> None:
+        self._claim = claim
+        self._store = store
+        self._database = database
+        self._worker = worker
+        self._unwritten: dict[int, Outcome] = {}
+
+    def open_tries(self) -> list[Begun]:
+        """Tries of which nobody knows the outcome, oldest first, whatever their direction."""
+        return [begun for begun in self._claim.journal if begun.outcome is None]
+
+    def done(self, step: str, direction: str) -> bool:
+        """A try of this step ended well."""
+        return any(begun.outcome == "ok" for begun in self._claim.journal if (begun.step, begun.direction) == (step, direction))
+
+    def made_only(self, step: str) -> bool:
+        """Nothing but this step was ever begun."""
+        return all(begun.step == step for begun in self._claim.journal)
+
+    @property
+    def anything_begun(self) -> bool:
+        """Something was begun on the node, so there is something to put back."""
+        return self._claim.job.begun
+
+    async def begin(self, step: str, direction: str, *, progress: float, pivot: bool) -> Begun:
+        """Write down a new try and its number; raises Stale when the job is no longer ours."""
+        begun = await self._store.write(lambda session: self._begin(session, step, direction, progress, pivot=pivot))
+        self._written()
+        self._claim.journal.append(begun)
+        self._claim.job.begun = True
+        self._claim.job.past_pivot = self._claim.job.past_pivot or pivot
+        return begun
+
+    def ended(self, begun: Begun, outcome: Outcome) -> None:
+        """A try has ended; written down with the next beginning or with the job's end."""
+        begun.outcome, begun.code = outcome.word, outcome.code
+        if begun.id is not None:
+            self._unwritten[begun.id] = outcome
+
+    async def reach(self, step: str, *, progress: float, why: str) -> None:
+        """The job is at a step that waits; tells so where people look."""
+
+        def write(session: Session) -> None:
+            job = held(session, self._claim, self._worker)
+            now = self._database.now(session)
+            self.flush(session, now)
+            job.step, job.progress = step, progress
+            session.add(job)
+            session.add(job.move(Cause.STEPPED, now=now, why=why, step=step))
+
+        await self._store.write(write)
+        self._written()
+
+    async def end(self, change: Callable[[Session, Job, datetime], None]) -> None:
+        """The last write of a run: outcomes and the job's next state in one transaction; raises Stale."""
+
+        def write(session: Session) -> None:
+            job = held(session, self._claim, self._worker)
+            now = self._database.now(session)
+            self.flush(session, now)
+            change(session, job, now)
+            session.add(job)
+
+        await self._store.write(write)
+        self._written()
+
+    def flush(self, session: Session, now: datetime) -> None:
+        """Write the outcomes that are known; safe to run again when its transaction is."""
+        for begun_id, outcome in self._unwritten.items():
+            row = session.get(Begun, begun_id)
+            if row is not None:
+                row.outcome, row.code, row.ended_at = outcome.word, outcome.code, now
+                session.add(row)
+
+    def _begin(self, session: Session, step: str, direction: str, progress: float, *, pivot: bool) -> Begun:
+        job = held(session, self._claim, self._worker)
+        now = self._database.now(session)
+        self.flush(session, now)
+        tries = [begun.attempt for begun in self._claim.journal if (begun.step, begun.direction) == (step, direction)]
+        attempt = max(tries, default=0) + 1
+        key = {"job_id": job.id, "step": step, "direction": direction, "attempt": attempt}
+        known = session.exec(select(Begun).filter_by(**key)).first()
+        if known is not None:  # this very write got through and only its answer was lost
+            return known
+        begun = Begun(**key, node=job.node or "", token=self._claim.token, at=now)
+        job.step, job.progress, job.begun, job.past_pivot = step, progress, True, job.past_pivot or pivot
+        session.add(begun)
+        session.add(job)
+        again = f", try {attempt}" if attempt > 1 else ""
+        session.add(job.move(Cause.STEPPED, now=now, why=f"{'undo ' if direction == 'undo' else ''}{step}{again}", step=step, attempt=attempt, direction=direction))
+        session.flush()  # the try's own id
+        return begun
+
+    def _written(self) -> None:
+        self._unwritten.clear()

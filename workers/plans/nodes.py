@@ -1,0 +1,103 @@
+"""Taking a machine into the fleet, and looking at it again."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from models.clock import Clock
+from models.errors import Permanent
+from models.fleet import Node, NodeState
+from models.house import Counter
+from models.jobs import Job
+from models.orders import EnrolNode, ScanHostKey
+from workers.node.install import install
+from workers.node.runner import Runner
+from workers.openvz.driver import Abilities
+from workers.openvz.vzctl import Vzctl
+from workers.plans.inquiry import Inquiry, Means
+from workers.transport.ssh import Link, NodeAddress, scan_host_key
+
+
+def scan(order: ScanHostKey, means: Means) -> Inquiry:
+    """Which host key a machine shows; nothing is trusted by it."""
+
+    async def ask() -> dict[str, Any]:
+        key = await scan_host_key(order.host, order.port, timeout=means.scan_timeout)
+        return {"host": order.host, "port": order.port, "fingerprint": key.fingerprint, "algorithm": key.algorithm, "host_key": key.line}
+
+    return Inquiry(ask)
+
+
+def enrol(order: EnrolNode, means: Means) -> Inquiry:
+    """Pin the key that a person compared, install the node's side, learn what the node can do."""
+
+    async def ask() -> dict[str, Any]:
+        key = await scan_host_key(order.host, order.port, timeout=means.scan_timeout)
+        if key.fingerprint.rstrip("=") != order.fingerprint.rstrip("="):
+            raise Permanent(
+                f"{order.host}:{order.port} shows host key {key.fingerprint}, not {order.fingerprint}; "
+                "find out why (another machine, a re-installed one, somebody in between) before you pin it"
+            )
+        link = means.links.to(NodeAddress(order.node, order.host, order.port, order.user, key.line))
+        return {"host_key": key.line} | await learn(link, means.clock)
+
+    def keep(session: Session, job: Job, answer: dict[str, Any], now: datetime) -> None:
+        node = session.get(Node, order.node, with_for_update=True) or Node(name=order.node, site=job.site, host=order.host)
+        node.host, node.port, node.user, node.host_key = order.host, order.port, order.user, answer["host_key"]
+        node.state = NodeState.ACTIVE if node.state == NodeState.NEW else node.state
+        remember(session, node, answer, now)
+
+    return Inquiry(ask, keep)
+
+
+def observe(node: Node, means: Means) -> Inquiry:
+    """Look at a node of the fleet again, and see to it that its side is up to date."""
+
+    async def ask() -> dict[str, Any]:
+        return await learn(means.links.to(address_of(node)), means.clock)
+
+    def keep(session: Session, _job: Job, answer: dict[str, Any], now: datetime) -> None:
+        row = session.get(Node, node.name, with_for_update=True)
+        if row is not None:
+            remember(session, row, answer, now)
+
+    return Inquiry(ask, keep)
+
+
+async def learn(link: Link, clock: Clock) -> dict[str, Any]:
+    """Install or upgrade the node's side, then ask what the node is; raises Permanent where there is no vzctl."""
+    await install(link)
+    driver = Vzctl()
+    command = driver.facts()
+    answer = await link.run(command.argv, timeout=command.timeout)
+    driver.judge(command, answer)
+    abilities = driver.abilities(answer)
+    _usable(abilities)
+    return {"abilities": asdict(abilities), "highest_token": await Runner(link, clock=clock).highest()}
+
+
+def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime) -> None:
+    """Keep what was learned; the breaker closes, and tokens go on above the highest that the node remembers."""
+    abilities = answer.pop("abilities")
+    node.abilities, node.dialect = abilities, abilities["dialect"]
+    node.memory_bytes, node.disk_bytes = abilities["memory_bytes"], abilities["disk_bytes"]
+    node.seen_at, node.broken_until, node.faults, node.finding, node.finding_why = now, None, 0, "", ""
+    session.add(node)
+    counter = session.get(Counter, "token", with_for_update=True) or Counter(name="token", value=0)
+    counter.value = max(counter.value, answer["highest_token"])
+    session.add(counter)
+    answer |= {key: abilities[key] for key in ("dialect", "version", "kernel", "templates", "memory_bytes", "disk_free_bytes")}
+
+
+def address_of(node: Node) -> NodeAddress:
+    """Where and as whom the node is reached, with its pinned key."""
+    return NodeAddress(node.name, node.host, node.port, node.user, node.host_key)
+
+
+def _usable(abilities: Abilities) -> None:
+    if not abilities.version:
+        raise Permanent("there is no vzctl on this machine; install vzctl 3.0.30 to 4.11, or check the address")
+    if abilities.dialect != "vzctl":
+        raise Permanent(f"this machine speaks {abilities.dialect} ({abilities.version}); this vzq knows vzctl 3 and 4 only")

@@ -1,0 +1,48 @@
+"""Ask a container's own address whether it answers, from where the customer stands: outside the node."""
+
+import asyncio
+
+from icmplib import ICMPLibError, async_ping
+
+from models.errors import Permanent
+
+PATIENCE_S = 1.0
+
+
+async def answers(address: str, probe: str, *, patience_s: float = PATIENCE_S) -> bool:
+    """One question by `icmp` or `tcp:PORT`. A TCP service must send or close: a frozen server still accepts connections."""
+    if probe == "icmp":
+        return await _ping(address, patience_s)
+    kind, _, port = probe.partition(":")
+    if kind != "tcp" or not port.isdigit():
+        raise Permanent(f"probe {probe!r} of the address pool is neither icmp nor tcp:PORT; mend it with `vzq pool`")
+    return await _tcp(address, int(port), patience_s)
+
+
+async def _ping(address: str, patience_s: float) -> bool:
+    try:
+        return (await async_ping(address, count=1, timeout=patience_s, privileged=False)).is_alive
+    except ICMPLibError:
+        return await _ping_by_program(address, patience_s)  # this host gives plain users no ICMP sockets
+
+
+async def _ping_by_program(address: str, patience_s: float) -> bool:
+    try:
+        ping = await asyncio.create_subprocess_exec(
+            "ping", "-n", "-c", "1", "-W", str(max(1, round(patience_s))), address, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        raise Permanent("this management host may not send ICMP and has no `ping`; install iputils-ping or probe the pool by tcp:PORT") from None
+    return await ping.wait() == 0
+
+
+async def _tcp(address: str, port: int, patience_s: float) -> bool:
+    try:
+        async with asyncio.timeout(patience_s):
+            reader, writer = await asyncio.open_connection(address, port)
+            try:
+                return bool(await reader.read(1))
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

@@ -1,0 +1,170 @@
+"""One run of one job: claim → plan → carry out or put back → end. The reader follows a job through this file from top to bottom."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from models.clock import Clock
+from models.database import Database
+from models.errors import JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
+from models.jobs import Job
+from models.lifecycle import Cause, NoSuchMove, State
+from models.vault import Vault
+from workers import endings
+from workers.claims import Claim, Claims
+from workers.hand import Hand
+from workers.journal import Journal
+from workers.metrics import WorkerMeters
+from workers.node.runner import Runner
+from workers.openvz.vzctl import Vzctl
+from workers.plans import INQUIRIES, PLANS
+from workers.plans.inquiry import Means
+from workers.plans.nodes import address_of
+from workers.steps import Plan, carry_out
+from workers.store import Store
+from workers.tools import Tools, abilities_of
+from workers.transport.links import Links
+
+log = structlog.get_logger(__name__)
+AFTER_UNSURE = timedelta(seconds=2)
+DATABASE_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a run works with; made once per worker process."""
+
+    database: Database
+    store: Store
+    claims: Claims
+    links: Links
+    vault: Vault
+    clock: Clock
+    rng: random.Random
+    meters: WorkerMeters
+
+
+class Runs:
+    """Runs jobs as their bells come in; `in_hand` are the ones going on."""
+
+    def __init__(self, world: World, *, solo: bool = False) -> None:
+        self._world = world
+        self._solo = solo
+        self.in_hand: dict[str, asyncio.Task[None]] = {}
+
+    async def answer(self, job_id: str, token: int) -> Claim | None:
+        """A bell rang: claim the job and run it to the end of this run. A bell that is late, double or overtaken is dropped."""
+        claim = await self._world.store.write(lambda session: self._world.claims.take(session, job_id, token))
+        if claim is None:
+            self._world.meters.stale_bell()
+            log.info("bell_stale", job=job_id, token=token)
+            return None
+        self._world.claims.held[job_id] = claim
+        try:
+            await self._run(claim)
+        finally:
+            self._world.claims.held.pop(job_id, None)
+        return claim
+
+    async def _run(self, claim: Claim) -> None:
+        """One run; whatever happens in it, the row says so at its end, or the lease does."""
+        world, journal = self._world, Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
+        begun = world.clock.monotonic()
+        try:
+            await self._guarded(claim, journal)
+        except Stale as stale:
+            world.meters.fenced()
+            log.warning("run_fenced", job=claim.job.id, token=claim.token, why=stale.why)
+        except asyncio.CancelledError:
+            await self._until_written(journal, partial(endings.released, why=f"worker {world.claims.worker} stops; what runs on the node goes on there"))
+            raise
+        except SQLAlchemyError as error:
+            log.error("run_without_database", job=claim.job.id, error=str(error).splitlines()[0])  # noqa: TRY400 - a known fault
+            await self._until_written(journal, partial(endings.released, why="the database was away"))
+        except Exception as error:  # noqa: BLE001 - the top of a run: nothing is undone on a guess, a person looks
+            if not isinstance(error, Unexpected):
+                log.exception("run_broken", job=claim.job.id)
+            await self._until_written(journal, partial(endings.unexpected, error=error))
+        world.meters.ran(claim.job.kind, world.clock.monotonic() - begun)
+
+    async def _guarded(self, claim: Claim, journal: Journal) -> None:
+        """Forward, then back if it must; each class of error has its ending (models/errors.py says what each means)."""
+        try:
+            if claim.job.state == State.UNDOING:
+                await self._back(claim, journal)
+            elif claim.job.kind in INQUIRIES:
+                await self._ask(claim, journal)
+            else:
+                await self._forward(claim, journal)
+        except NodeFault as fault:
+            await journal.end(partial(endings.node_fault, fault=fault, rng=self._world.rng))
+        except Retryable as error:
+            counts = not isinstance(error, Locked)
+            await journal.end(partial(endings.postponed, error=error, after=error.after, counts=counts, rng=self._world.rng))
+        except Unsure as error:
+            await journal.end(partial(endings.postponed, error=error, after=AFTER_UNSURE, counts=True, rng=self._world.rng))
+        except Taken as error:
+            if journal.made_only("plant") and claim.job.order.get("ctid") is None and claim.job.state == State.RUNNING:
+                await journal.end(partial(endings.displaced, error=error))
+            else:
+                await self._break(claim, journal, error, Cause.BROKEN)
+        except Withdrawn as error:
+            await self._break(claim, journal, error, Cause.WITHDRAWN)
+        except Permanent as error:
+            await self._break(claim, journal, error, Cause.BROKEN)
+
+    async def _ask(self, claim: Claim, journal: Journal) -> None:
+        inquiry = INQUIRIES[claim.job.kind](claim, Means(self._world.links, self._world.clock))
+        answer = await inquiry.ask()
+        claim.check(self._world.clock)
+
+        def change(session: Session, job: Job, now: datetime) -> None:
+            result = dict(answer)  # `keep` takes out what belongs in other rows; this may run twice
+            inquiry.keep(session, job, result, now)
+            endings.finished(session, job, now, result=result)
+
+        await journal.end(change)
+
+    async def _forward(self, claim: Claim, journal: Journal) -> None:
+        plan, hand = self._plan(claim)
+        sight = await carry_out(plan, "do", journal, hand)
+        await journal.end(partial(endings.finished, result=plan.result(sight)))
+
+    async def _back(self, claim: Claim, journal: Journal) -> None:
+        plan, hand = self._plan(claim)
+        await carry_out(plan, "undo", journal, hand)
+        await journal.end(endings.reverted)
+
+    async def _break(self, claim: Claim, journal: Journal, error: JobError, cause: Cause) -> None:
+        """No retry helps: write it down, then put back what was begun, all in this run."""
+        await journal.end(partial(endings.broken, error=error, cause=cause))
+        claim.job.state = State.UNDOING if journal.anything_begun and not claim.job.past_pivot and claim.job.state == State.RUNNING else State.FAILED
+        if claim.job.state == State.UNDOING:
+            await self._guarded(claim, journal)
+
+    def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
+        if claim.node is None:
+            raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
+        driver = Vzctl(abilities_of(claim.node))
+        link = self._world.links.to(address_of(claim.node))
+        hand = Hand(claim, link, Runner(link, clock=self._world.clock), driver, self._world.clock, self._world.meters)
+        return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began), driver), hand
+
+    async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
+        """Write how it ended, for as long as the database is away; the lease is renewed meanwhile or runs out."""
+        while True:
+            try:
+                await journal.end(change)
+            except (Stale, NoSuchMove):
+                return
+            except SQLAlchemyError:
+                await asyncio.sleep(DATABASE_PAUSE_S)
+            else:
+                return

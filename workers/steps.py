@@ -1,0 +1,177 @@
+"""How a plan is carried out: attach, look, write down, do, look again. The same walk serves both directions.
+
+A plan says what shall hold, step by step; whether it holds is read from the node and never concluded from what a
+command returned. So the walk can begin anew at any time, after any crash, and comes to the same end.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from models.errors import AlreadyDone, JobError, Locked, Retryable, Unexpected, Unsure
+from models.jobs import Begun
+from workers.commands import Command, Finished
+from workers.journal import Journal, Outcome
+from workers.node.runner import Killed, Sealed, TimedOut, Vanished
+from workers.openvz.driver import Sight
+
+Direction = Literal["do", "undo"]
+TRIES = 3  # of one step within one run, when the node proves that a try never ran or vanished
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that shall hold on the node, and the one command that brings it about."""
+
+    name: str
+    command: Callable[[Sight], Command]
+    holds: Callable[[Sight], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
+    locks: bool = True  # the command takes the container's lock
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something that comes by itself after what was done, e.g. that the address answers."""
+
+    name: str
+    until: Callable[[], Awaitable[bool]]
+    timeout: timedelta
+    every: timedelta = timedelta(milliseconds=250)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What fulfils an order, and what takes it back."""
+
+    do: Sequence[Step | Wait]
+    undo: Sequence[Step] = ()
+    pivot: str = ""  # from the beginning of this step on the job only goes forward
+    result: Callable[[Sight], dict[str, Any]] = field(default=lambda _sight: {})
+
+
+class Node(Protocol):
+    """What the walk needs of a node (workers/hand.py); every call raises Stale once the lease is over."""
+
+    async def greet(self) -> list[Begun]: ...
+    async def look(self) -> Sight: ...
+    async def begin(self, begun: Begun, command: Command) -> Finished: ...
+    async def attach(self, begun: Begun) -> Finished | None: ...
+    def judge(self, command: Command, answer: Finished) -> None: ...
+    def safe_point(self) -> None: ...
+    async def pause(self, span: timedelta) -> None: ...
+    def monotonic(self) -> float: ...
+
+
+async def settle(journal: Journal, node: Node) -> None:
+    """Wait out everything this job has started on the node, whoever started it, so that nothing of it moves any more."""
+    strays = await node.greet()  # raises the node's highest token: an older worker starts nothing from here on
+    known = journal.open_tries()
+    seen = {(begun.step, begun.direction, begun.attempt) for begun in known}
+    for begun in [*known, *(stray for stray in strays if (stray.step, stray.direction, stray.attempt) not in seen)]:
+        journal.ended(begun, await _outcome(node, begun))
+
+
+async def carry_out(plan: Plan, direction: Direction, journal: Journal, node: Node) -> Sight:
+    """Bring the node to the end of the plan (or back to before it); call it again after any crash or Retryable."""
+    await settle(journal, node)
+    steps: Sequence[Step | Wait] = plan.do if direction == "do" else plan.undo
+    sight = await node.look()
+    for place, step in enumerate(steps):
+        node.safe_point()
+        if isinstance(step, Wait):
+            await _wait(step, journal, node, progress=place / len(steps))
+        else:
+            sight = await _bring_about(step, direction, sight, journal, node, progress=place / len(steps), pivot=step.name == plan.pivot)
+    return sight
+
+
+async def _bring_about(step: Step, direction: Direction, sight: Sight, journal: Journal, node: Node, *, progress: float, pivot: bool) -> Sight:
+    for _ in range(TRIES):
+        if _holds(step, direction, sight, journal):
+            return sight
+        if step.locks and sight.locked_by is not None:
+            raise Locked(f"container {sight.ctid} is locked by {sight.locked_by}")
+        command = step.command(sight)  # words are checked before anything is written down
+        begun = await journal.begin(step.name, direction, progress=progress, pivot=pivot and direction == "do")
+        answer = await _begin(node, begun, command, journal)
+        if answer is not None:
+            journal.ended(begun, _judged(node, command, answer, begun, journal))
+        sight = await node.look()
+        if answer is not None and not _holds(step, direction, sight, journal):
+            raise Unexpected(
+                f"{command.name} said it worked, but the node does not show it: {step.name} (exit 0: {_last_line(answer)})",
+                signature=f"{direction} {step.name}: not shown",
+            )
+    if _holds(step, direction, sight, journal):
+        return sight
+    raise Unexpected(f"step {step.name} could not be started {TRIES} times in a row", signature=f"{direction} {step.name}: never began")
+
+
+async def _begin(node: Node, begun: Begun, command: Command, journal: Journal) -> Finished | None:
+    """The command's end, over a lost link too; None when the node proves that it never ran or left no result."""
+    try:
+        try:
+            return await node.begin(begun, command)
+        except (Vanished, Killed, TimedOut):
+            raise
+        except Unsure:
+            answer = await node.attach(begun)  # raises Unreachable while the link is down: then the next run attaches
+    except Vanished:
+        journal.ended(begun, Outcome("vanished"))
+        return None
+    except (Killed, TimedOut) as ended:
+        journal.ended(begun, Outcome("killed"))
+        raise Retryable(ended.why) from ended
+    except Sealed:
+        answer = None
+    if answer is None:
+        journal.ended(begun, Outcome("void"))
+    return answer
+
+
+def _judged(node: Node, command: Command, answer: Finished, begun: Begun, journal: Journal) -> Outcome:
+    """The outcome to write down; an error is noted with it before it is raised."""
+    try:
+        node.judge(command, answer)
+    except AlreadyDone:
+        pass
+    except JobError as error:
+        journal.ended(begun, Outcome(type(error).__name__, answer.code))
+        raise
+    return Outcome("ok", answer.code)
+
+
+async def _outcome(node: Node, begun: Begun) -> Outcome:
+    """How an earlier try ended; a failure is only noted, because the look that follows decides what to do."""
+    try:
+        answer = await node.attach(begun)
+    except Vanished:
+        return Outcome("vanished")
+    except (Killed, TimedOut):
+        return Outcome("killed")
+    if answer is None:
+        return Outcome("void")
+    return Outcome("ok" if answer.code == 0 else "failed", answer.code)
+
+
+async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) -> None:
+    if await step.until():
+        return
+    await journal.reach(step.name, progress=progress, why=f"waits: {step.name}")
+    begun = node.monotonic()
+    while node.monotonic() - begun < step.timeout.total_seconds():
+        node.safe_point()
+        await node.pause(step.every)
+        if await step.until():
+            return
+    raise Retryable(f"{step.name}: not after {int(step.timeout.total_seconds())} s", after=timedelta(seconds=10))
+
+
+def _holds(step: Step, direction: Direction, sight: Sight, journal: Journal) -> bool:
+    return journal.done(step.name, direction) if step.holds is None else step.holds(sight)
+
+
+def _last_line(answer: Finished) -> str:
+    lines = (answer.err or answer.out).strip().splitlines()
+    return lines[-1] if lines else "no output"

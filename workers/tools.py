@@ -1,0 +1,43 @@
+"""What a plan may use besides its driver: looks that are not journaled, proof of what was begun, sealed secrets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from models.errors import Permanent
+from models.fleet import Node
+from models.vault import Vault, VaultError
+from workers.commands import Command, Finished
+from workers.openvz.driver import Abilities
+from workers.transport.ssh import Link
+
+LOOK_TIMEOUT = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """For one job on one node."""
+
+    link: Link
+    vault: Vault
+    began: Callable[[str], bool]  # does the node's own ledger say that this job began this step here?
+
+    async def run(self, command: Command) -> Finished:
+        """Run something that changes nothing, straight over the link; never for what has an effect."""
+        return await self.link.run(command.argv, stdin=command.stdin, timeout=min(command.timeout, LOOK_TIMEOUT))
+
+    def open(self, sealed: str) -> str:
+        """A secret in clear, for a command's stdin only; raises Permanent when this host lacks the key."""
+        try:
+            return self.vault.open(sealed)
+        except VaultError as error:
+            raise Permanent(f"cannot open the order's password: {error}") from error
+
+
+def abilities_of(node: Node) -> Abilities:
+    """What was learned of the node when it was last looked at; raises Permanent for one that never was."""
+    if not node.abilities:
+        raise Permanent(f"nothing is known of node {node.name}; look at it with `vzq node observe {node.name}`")
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in node.abilities.items()}
+    return Abilities(**values)
