@@ -10,8 +10,8 @@ PAGE = 4096
 def parse_conf(text: str) -> dict[str, str]:
     """The keys and values of a conf; lines that vzctl skips are skipped, of a repeated key the first counts."""
     values: dict[str, str] = {}
-    for line in text.split("\n"):  # not splitlines: vzctl knows no other line end
-        line = _unescaped(line).strip(" \t\r\f\v")
+    for raw in text.split("\n"):  # not splitlines: vzctl knows no other line end
+        line = _unescaped(raw).strip(" \t\r\f\v")
         if not line or line.startswith("#") or "=" not in line:
             continue
         key, _, value = line.partition("=")

@@ -42,7 +42,7 @@ class Sight:
 
     @property
     def layout(self) -> str | None:
-        """simfs or ploop, as far as the conf says."""
+        """`simfs` or `ploop`, as far as the conf says."""
         value = self._value("VE_LAYOUT")
         return value.partition(":")[0] if value else None
 

@@ -1,5 +1,6 @@
 """Reads what `vzq-ct look` and `vzq-ct facts` print (format: ops/docs/node-side.md)."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -17,11 +18,7 @@ class _Answer:
     def __init__(self, verb: str, answer: Finished) -> None:
         lines = answer.out.rstrip("\n").split("\n")
         if answer.code or not lines[0].startswith(f"vzq-ct1 {verb}") or lines[-1] != "end":
-            first = (answer.err.strip() or answer.out.strip()).split("\n")[0][:200]
-            raise Unexpected(
-                f"the answer of vzq-ct {verb} is not understood (exit {answer.code}: {first!r}); see that the node has the current vzq-ct",
-                signature=f"vzq-ct {verb} {answer.code} unreadable",
-            )
+            raise not_understood(verb, answer)
         self._pairs = [line.partition("=")[::2] for line in lines[1:-1] if not line.startswith("|")]
         self.conf = "\n".join(line[1:] for line in lines[1:-1] if line.startswith("|"))
 
@@ -39,23 +36,35 @@ class _Answer:
         return (value for key, value in self._pairs if key == name)
 
 
+def not_understood(verb: str, answer: Finished) -> Unexpected:
+    """For an answer that is cut off, of another version, or no answer of vzq-ct at all."""
+    first = (answer.err.strip() or answer.out.strip()).split("\n")[0][:200]
+    return Unexpected(
+        f"the answer of vzq-ct {verb} is not understood (exit {answer.code}: {first!r}); see that the node has the current vzq-ct",
+        signature=f"vzq-ct {verb} {answer.code} unreadable",
+    )
+
+
 def read_sight(answer: Finished) -> Sight:
     """What `look` saw; raises NodeFault where vzctl itself does not work there, Unexpected for any other text."""
     said = _Answer("look", answer)
-    words = said.text("status").split()
+    words, private = said.text("status").split(), _PRIVATE.get(said.text("private"))
+    head = re.fullmatch(r"vzq-ct1 look ctid=(\d{1,10})", answer.out.split("\n")[0])
+    if private is None or head is None:
+        raise not_understood("look", answer)
     if not words:
         raise NodeFault(
             f"`vzctl status` tells nothing on the node (exit {said.text('status_rc')}); see that vzctl is installed and works there",
             finding="vzctl does not work",
         )
     return Sight(
-        ctid=int(answer.out.split("\n")[0].rpartition("=")[2]),
+        ctid=int(head[1]),
         exists="exist" in words,
         mounted="mounted" in words,
         running="running" in words,
         suspended="suspended" in words,
         conf=parse_conf(said.conf) if said.flag("conf") else None,
-        private=_PRIVATE[said.text("private")],
+        private=private,
         half_made=said.flag("half_made"),
         locked_by=_holder(said),
         stale_lock=said.text("lock") == "stale",

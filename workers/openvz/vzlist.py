@@ -8,7 +8,6 @@ can be trusted where quotes cannot.
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from workers.commands import Finished
 from workers.openvz.driver import Listed
@@ -34,8 +33,8 @@ def read_columns(answer: Finished) -> list[Listed]:
     return [Listed(int(words[0]), words[1]) for words in lines if len(words) == 2 and _is_id(words[0]) and words[1] in _STATUS]
 
 
-def _entries(text: str) -> Iterator[dict[str, Any]]:
-    entry: dict[str, Any] = {}
+def _entries(text: str) -> Iterator[dict[str, object]]:
+    entry: dict[str, object] = {}
     depth = 0  # 1 inside an entry, more inside a nested object such as diskspace
     for line in (line.strip(" \t\r") for line in text.split("\n")):
         if line == "{":
@@ -52,13 +51,13 @@ def _entries(text: str) -> Iterator[dict[str, Any]]:
                 entry.setdefault(name, _value(value))
 
 
-def _value(text: str) -> Any:  # whatever JSON can hold
-    for candidate in (text, text.removesuffix(",")):
-        try:
-            return json.loads(candidate)
-        except ValueError:
-            continue
-    return _string(text.removesuffix(","))
+def _value(text: str) -> object:
+    text = text.removesuffix(",")
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return _string(text)
+    return value
 
 
 def _string(text: str) -> str | None:
@@ -66,14 +65,12 @@ def _string(text: str) -> str | None:
     return text[1:-1] if len(text) >= 2 and text.startswith('"') and text.endswith('"') else None
 
 
-def _listed(entry: dict[str, Any]) -> Listed | None:
-    ctid, status = entry.get("ctid"), entry.get("status")
+def _listed(entry: dict[str, object]) -> Listed | None:
+    ctid, status, addresses, onboot = (entry.get(name) for name in ("ctid", "status", "ip", "onboot"))
     if isinstance(ctid, str) and _is_id(ctid):
         ctid = int(ctid)
-    if not isinstance(ctid, int) or isinstance(ctid, bool) or ctid <= 0 or status not in _STATUS:
+    if not isinstance(ctid, int) or isinstance(ctid, bool) or ctid <= 0 or not isinstance(status, str) or status not in _STATUS:
         return None
-    addresses = entry.get("ip")
-    onboot = entry.get("onboot")
     return Listed(
         ctid=ctid,
         status=status,
