@@ -1,0 +1,72 @@
+"""Containers answer on their own addresses: one line `hostname counter` a connection, as the recorded busybox image does."""
+
+import asyncio
+import contextlib
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ops.simnode.node import Node
+
+LOOPBACK = ip_network("127.0.0.0/8")  # the only addresses a simulated node may take on this machine
+PORT = 7000
+
+
+class Answers:
+    """The TCP listeners of one node's running containers."""
+
+    def __init__(self, node: "Node") -> None:
+        self.node = node
+        self._open: dict[str, tuple[int, asyncio.Server | None]] = {}
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def open(self, ctid: int, address: str, *, after_s: float) -> None:
+        """Answer on `address` after so many real seconds; addresses outside 127/8 only count as up."""
+        if ip_address(address) not in LOOPBACK:
+            return
+        self._open[address] = (ctid, None)
+        if not after_s:
+            await self._listen(ctid, address)
+            return
+        task = asyncio.create_task(self._listen_after(ctid, address, after_s))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _listen_after(self, ctid: int, address: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        if self._open.get(address) == (ctid, None):
+            await self._listen(ctid, address)
+
+    async def _listen(self, ctid: int, address: str) -> None:
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                await self._answer(ctid, writer)
+
+        with contextlib.suppress(OSError):  # taken, e.g. by a twin on another node: this one stays silent
+            self._open[address] = (ctid, await asyncio.start_server(answer, address, PORT, backlog=512))
+
+    async def _answer(self, ctid: int, writer: asyncio.StreamWriter) -> None:
+        try:
+            while self.node.state(ctid).frozen:  # accepted by the kernel, but nobody inside reads
+                await asyncio.sleep(0.01)
+            state = self.node.state(ctid)
+            if state.running:
+                state.answers += 1
+                writer.write(f"{state.hostname} {state.answers}\n".encode())
+                await writer.drain()
+        finally:
+            writer.close()
+
+    async def close(self, ctid: int, address: str) -> None:
+        """Refuse connections from now on."""
+        if self._open.get(address, (None, None))[0] != ctid:
+            return
+        server = self._open.pop(address)[1]
+        if server:
+            server.close()
+
+    async def close_all(self) -> None:
+        for address, (ctid, _) in list(self._open.items()):
+            await self.close(ctid, address)
+        for task in self._late:
+            task.cancel()

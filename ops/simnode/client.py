@@ -1,0 +1,103 @@
+"""The thin client behind the node's `vzctl`, `vzlist`, `df` and a container's `halt`: asks the simulator, prints, exits.
+
+This file is copied into the node's folders with its first line and SOCKET filled in, and started thousands of times:
+it imports only what is built into the interpreter. Its process id is what the lock files name, so killing it kills the command.
+"""
+
+import _signal
+import _socket
+import posix
+import sys
+
+SOCKET = b"@SOCKET@"  # abstract socket name of the node, filled in by tools.py
+READS_STDIN = (b"chpasswd",)  # tools whose whole input travels with the question
+
+
+def own_words() -> list[bytes]:
+    """The arguments as raw bytes, whatever the locale, the tool's own path first."""
+    fd = posix.open("/proc/self/cmdline", posix.O_RDONLY)
+    raw = b""
+    while piece := posix.read(fd, 1 << 20):
+        raw += piece
+    posix.close(fd)
+    return raw.split(b"\0")[len(sys.orig_argv) - len(sys.argv) : -1]
+
+
+def put(fd: int, text: bytes) -> None:
+    """Write all of `text`; a reader that is gone is no reason to stop (vzctl goes on too)."""
+    try:
+        while text:
+            text = text[posix.write(fd, text) :]
+    except BrokenPipeError:
+        pass
+
+
+def die(number: int) -> None:
+    _signal.signal(number, _signal.SIG_DFL) if number != 9 else None
+    posix.kill(posix.getpid(), number)
+
+
+def open_standard_files() -> None:
+    for fd in (0, 1, 2):
+        try:
+            posix.fstat(fd)
+        except OSError:
+            posix.open("/dev/null", posix.O_RDWR)  # takes the lowest free number
+
+
+def ask(words: list[bytes]) -> "_socket.socket":
+    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
+    try:
+        link.connect(b"\0" + SOCKET)
+    except OSError:
+        put(2, words[0].rsplit(b"/", 1)[-1] + b": this simulated node is switched off (start `python -m ops.simnode`)\n")
+        posix._exit(255)
+    try:
+        folder = posix.getcwdb()
+    except OSError:
+        folder = b"/"
+    extra = b""
+    if words[0].rsplit(b"/", 1)[-1] in READS_STDIN:
+        while piece := posix.read(0, 65536):
+            extra += piece
+    body = b"\0".join([folder, extra.replace(b"\0", b""), *words])
+    message = len(body).to_bytes(4, "little") + body
+    files = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2))
+    sent = link.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
+    if message[sent:]:  # sending nothing would be an error where the answer came and the link closed already
+        link.sendall(message[sent:])
+    return link
+
+
+def answer(link: "_socket.socket") -> None:
+    """Print what the simulator says until it says how to end; without a word of it, die as the command did."""
+    left = b""
+    while True:
+        piece = link.recv(65536)
+        if not piece:
+            die(9)
+        left += piece
+        while len(left) >= 5 and len(left) >= 5 + (size := int.from_bytes(left[1:5], "little")):
+            kind, text, left = left[:1], left[5 : 5 + size], left[5 + size :]
+            if kind == b"o":
+                put(1, text)
+            elif kind == b"e":
+                put(2, text)
+            elif kind == b"c":
+                posix._exit(int(text))
+            elif kind == b"s":
+                die(int(text))
+            elif kind == b"x":  # not for the simulator: run the real tool of that name
+                posix.execv(text.split(b"\0")[0], text.split(b"\0"))
+
+
+def main() -> None:
+    open_standard_files()
+    link = ask(own_words())
+    for number, letter in ((15, b"T"), (2, b"I")):
+        _signal.signal(number, lambda *_, letter=letter: link.sendall(letter))
+    answer(link)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Faults a node is told to have: commands that hang, fail or die at a named phase, a full disk, a slow machine."""
+
+import asyncio
+import os
+import signal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from ops.simnode.calls import Refused
+
+if TYPE_CHECKING:
+    from ops.simnode.calls import Call
+
+ACTIONS = ("exit", "hang", "kill", "slow")
+
+
+@dataclass
+class Fault:
+    """Strikes the next `times` calls of `command` when they come to `phase`."""
+
+    command: str  # create, set, start, …, vzlist, or * for every one
+    action: str  # one of ACTIONS
+    phase: str = "begin"  # a phase name of the command, see ops/docs/simnode.md
+    ctid: int | None = None  # only this container
+    code: int = 3  # of `exit`
+    out: str = ""
+    err: str = ""
+    seconds: float = 0.0  # of `slow`: real seconds more; of `hang`: 0 is for ever
+    times: int = 1  # 0: until cleared
+    struck: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"unknown action {self.action!r}; use one of {', '.join(ACTIONS)}")
+
+    def meets(self, command: str, ctid: int | None, phase: str) -> bool:
+        return (
+            self.command in ("*", command)
+            and self.phase == phase
+            and self.ctid in (None, ctid)
+            and (not self.times or self.struck < self.times)
+        )
+
+
+class Faults:
+    """All faults of one node; the first that meets a call strikes it."""
+
+    def __init__(self) -> None:
+        self.listed: list[Fault] = []
+        self._cleared = asyncio.Event()
+
+    def add(self, fault: Fault) -> None:
+        self.listed.append(fault)
+
+    def clear(self) -> None:
+        """Forget all; what hangs goes on."""
+        self.listed.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    def shown(self) -> list[dict[str, object]]:
+        return [asdict(fault) for fault in self.listed]
+
+    async def strike(self, call: "Call", phase: str) -> None:
+        """Let a fault that waits for this call at this phase happen."""
+        command = call.command if call.tool == "vzctl" else call.tool
+        fault = next((fault for fault in self.listed if fault.meets(command, call.ctid, phase)), None)
+        if fault is None:
+            return
+        fault.struck += 1
+        if fault.action == "exit":
+            if fault.out:
+                await call.out(fault.out)
+            raise Refused(fault.code, fault.err)
+        if fault.action == "kill":
+            os.kill(call.pid, signal.SIGKILL)
+            await asyncio.Event().wait()  # the watcher sees the client gone and ends this call
+        elif fault.action == "slow":
+            await asyncio.sleep(fault.seconds)
+        elif fault.seconds:
+            await asyncio.sleep(fault.seconds)
+        else:
+            await self._cleared.wait()

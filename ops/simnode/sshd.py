@@ -1,0 +1,137 @@
+"""The SSH server of a simulated node, with the limits of a stock sshd: MaxSessions, MaxStartups, keys only."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from ops.simnode.sessions import Session
+
+if TYPE_CHECKING:
+    from ops.simnode.node import Node
+
+MAX_SESSIONS = 10  # per connection
+STARTUPS_BEGIN, STARTUPS_RATE, STARTUPS_FULL = 10, 30, 100  # MaxStartups 10:30:100
+
+
+class Connection(asyncssh.SSHServer):
+    """One connection: who may log in and how many sessions it may hold."""
+
+    def __init__(self, server: "SshServer") -> None:
+        self.server = server
+        self.node = server.node
+        self.sessions: set[Session] = set()
+        self.conn: asyncssh.SSHServerConnection | None = None
+        self._keys: asyncssh.SSHAuthorizedKeys | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.conn = conn
+        self.server.connections.add(self)
+        if self.server.too_many_startups():
+            conn.abort()
+            return
+        self.server.startups.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.startups.discard(self)
+        self.server.connections.discard(self)
+
+    def begin_auth(self, username: str) -> bool:
+        self._keys = self.server.authorized_keys()
+        return True
+
+    def auth_completed(self) -> None:
+        self.server.startups.discard(self)
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        if self.server.any_key:
+            return True
+        peer = self.conn.get_extra_info("peername")[0] if self.conn else ""
+        return self._keys is not None and self._keys.validate(key, peer, peer) is not None
+
+    def session_requested(self) -> Session:
+        if len(self.sessions) >= MAX_SESSIONS:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+        session = Session(self)
+        self.sessions.add(session)
+        return session
+
+    def session_ended(self, session: Session) -> None:
+        self.sessions.discard(session)
+
+
+class SshServer:
+    """Serves one node on its own port with its own lasting host key."""
+
+    def __init__(self, node: "Node", *, host: str, port: int, keys_file: Path | None, any_key: bool, chance: random.Random) -> None:
+        self.node = node
+        self.host = host
+        self.port = port  # 0 until it listens, if any port will do; kept over down and up
+        self.keys_file = keys_file
+        self.any_key = any_key
+        self.chance = chance
+        self.key = host_key(node.folder)
+        self.connections: set[Connection] = set()
+        self.startups: set[Connection] = set()  # not logged in yet
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+
+    def too_many_startups(self) -> bool:
+        """sshd's random early drop."""
+        waiting = len(self.startups)
+        if waiting < STARTUPS_BEGIN:
+            return False
+        share = (waiting - STARTUPS_BEGIN) / (STARTUPS_FULL - STARTUPS_BEGIN)
+        return self.chance.uniform(0, 100) < STARTUPS_RATE + (100 - STARTUPS_RATE) * share
+
+    def authorized_keys(self) -> asyncssh.SSHAuthorizedKeys | None:
+        """Read anew at each login, like sshd: the operator's file and the node's own /root/.ssh/authorized_keys."""
+        files = [self.keys_file, self.node.sandbox.home / ".ssh/authorized_keys"]
+        lines = [line for path in files if path and path.exists() for line in path.read_text().splitlines() if line.strip()]
+        return asyncssh.import_authorized_keys("\n".join(lines) + "\n") if lines else None
+
+    async def open(self) -> None:
+        self._acceptor = await asyncssh.create_server(
+            lambda: Connection(self),
+            self.host,
+            self.port,
+            server_host_keys=[self.key],
+            encoding=None,
+            line_editor=False,
+            reuse_address=True,
+            backlog=512,
+            gss_host=None,
+            allow_scp=False,
+            compression_algs=["none"],
+        )
+        self.port = self._acceptor.get_port()
+
+    async def close(self) -> None:
+        """Refuse new connections and cut those there are."""
+        if self._acceptor:
+            self._acceptor.close()
+            self._acceptor = None
+        self.cut()
+        await asyncio.sleep(0)
+
+    def cut(self) -> int:
+        """Drop every connection at once; the commands live on. Returns how many there were."""
+        cut = list(self.connections)
+        for connection in cut:
+            if connection.conn:
+                connection.conn.abort()
+        return len(cut)
+
+
+def host_key(folder: Path) -> asyncssh.SSHKey:
+    """The node's own key, made once."""
+    path = folder / "host_key"
+    if not path.exists():
+        key = asyncssh.generate_private_key("ssh-ed25519", comment="simulated node")
+        path.touch(mode=0o600)
+        key.write_private_key(path)
+    return asyncssh.read_private_key(path)

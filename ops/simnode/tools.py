@@ -1,0 +1,103 @@
+"""The programs a simulated node and its containers have on PATH: thin clients of the simulator, and small sh stubs."""
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops.simnode import disk, inside, vzctl, vzlist
+
+if TYPE_CHECKING:
+    from ops.simnode.calls import Tool
+    from ops.simnode.node import Node
+
+TOOLS: dict[str, "Tool"] = {
+    "vzctl": vzctl.vzctl,
+    "vzlist": vzlist.vzlist,
+    "df": disk.df,
+    "halt": inside.halt,
+    "poweroff": inside.halt,
+    "reboot": inside.halt,
+    "shutdown": inside.halt,
+    "chpasswd": inside.chpasswd,
+    "ps": inside.ps,
+}
+ON_NODE = ("vzctl", "vzlist", "df")
+INSIDE = ("halt", "poweroff", "reboot", "shutdown", "chpasswd", "ps")
+# A container has no file system of its own here, so what would change the machine outside is kept from scripts inside.
+NOT_INSIDE = (
+    "apt", "apt-get", "dpkg", "yum", "dnf", "rpm", "zypper", "apk", "pacman", "systemctl", "service", "init",
+    "mount", "umount", "ifconfig", "iptables", "useradd", "passwd", "sysctl", "vzctl", "vzlist",
+)  # fmt: skip
+STUBS = {
+    "hostname": '#!/bin/sh\nread -r name < "${0%/*}/.hostname"\necho "$name"\n',
+    "ip": """\
+#!/bin/sh
+# Every question is answered as `ip -4 a show venet0`.
+read -r form < "${0%/*}/.form"
+[ -s "${0%/*}/.addresses" ] || [ "$form" = busybox ] || { echo 'Device "venet0" does not exist.' >&2; exit 1; }
+if [ "$form" = busybox ]; then
+    echo '2: venet0@if4: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue qlen 1000'
+else
+    echo '2: venet0@if22: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000 link-netnsid 0'
+fi
+[ "$form" = busybox ] || broadcast=yes
+echo '    inet 127.0.0.2/8 brd 127.255.255.255 scope host venet0'
+echo '       valid_lft forever preferred_lft forever'
+n=0
+while read -r address; do
+    echo "    inet $address/32${broadcast:+ brd $address} scope ${broadcast:+}global venet0:$n"
+    echo '       valid_lft forever preferred_lft forever'
+    n=$((n + 1))
+done < "${0%/*}/.addresses"
+""",
+    **{name: f'#!/bin/sh\necho "/bin/sh: {name}: not found" >&2\nexit 127\n' for name in NOT_INSIDE},
+}
+
+
+def tool_named(name: str) -> "Tool | None":
+    """What a thin client of that name runs."""
+    return TOOLS.get(name)
+
+
+@cache
+def _client(socket_name: str) -> str:
+    python = os.path.realpath(sys.executable)  # not the virtualenv's: that start is slower
+    text = Path(__file__).with_name("client.py").read_text().replace("@SOCKET@", socket_name)
+    return f"#!{python} -IS\n{text}"
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and path.read_text() == text:
+        return
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.chmod(0o755)
+    os.replace(fresh, path)  # a running script keeps its old file
+
+
+def install_on_node(node: "Node") -> None:
+    """Write the node's own tools and the ones all its containers share."""
+    shared = node.folder / "inside/shared"
+    for folder in (node.bin_dir, shared):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in ON_NODE:
+        _write(node.bin_dir / name, _client(node.socket_name))
+    for name in INSIDE:
+        _write(shared / name, _client(node.socket_name))
+    for name, text in STUBS.items():
+        _write(shared / name, text)
+
+
+def install_inside(node: "Node", ctid: int) -> None:
+    """Give a container its folder of fakes; the folder's name tells a fake which container it is in."""
+    folder = node.inside_bin(ctid)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*INSIDE, *STUBS):
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(f"../shared/{name}")
+    for name in (".hostname", ".addresses"):
+        (folder / name).touch()
+    (folder / ".form").write_text("busybox\n" if node.shell_inside(ctid) == "/bin/sh" else "iproute\n")
