@@ -223,19 +223,13 @@ def error_of(command: Command, answer: Finished) -> JobError:
 
 def meaning_of(command: Command, code: int) -> Meaning | None:
     """By the command's name, then by its program and verb, then by what all of vzctl says."""
-    program, verb = _tool(command)
+    program, verb = command.argv[0], command.argv[1] if len(command.argv) > 1 else ""
     special = COMMAND.get((command.name, code)) or COMMAND.get((verb if program == "vzctl" else program, code))
     if special is not None or program != "vzctl":
         return special
     if verb == "exec2" and code not in _OF_EXEC2:
         return None  # the command's own code, not vzctl's
     return VZCTL.get(code)
-
-
-def _tool(command: Command) -> tuple[str, str]:
-    """Program and verb; vzq-ct is started by a small fixed `sh -c`, which carries its name as $0."""
-    words = list(command.argv)[3:] if command.argv[0] == "sh" else command.argv
-    return words[0], words[1] if len(words) > 1 else ""
 
 
 _OF_EXEC2 = frozenset({3, 5, 6, 7, 10, 14, 20, 21, 31, 47})  # what vzctl exec2 says for itself (facts §2.5)

@@ -13,8 +13,6 @@ from workers.commands import Command, Finished
 from workers.openvz import exit_codes, holds, sights, vzlist
 from workers.openvz.driver import Abilities, Identity, Limits, Listed, Sight
 
-# Where the node's side is installed is known there, by $VZQ_NODE_ROOT; the text is fixed and words come in behind it.
-NODE_SIDE = ("sh", "-c", 'exec "${VZQ_NODE_ROOT-}/var/lib/vzq/bin/vzq-ct" "$@"', "vzq-ct")
 ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be told from the command's (facts §2.5)
 PASSWORD_SET = "vzq-password:"  # noqa: S105  (a marker, followed by chpasswd's exit code)
 
@@ -48,7 +46,7 @@ class Vzctl:
 
     def look(self, ctid: int) -> Command:
         """Changes nothing; runs directly, not through vzq-run. Read it with `sight`."""
-        return Command("look", [*NODE_SIDE, "look", _id(ctid)], timeout=_QUICK)
+        return Command("look", ["vzq-ct", "look", _id(ctid)], timeout=_QUICK)
 
     def sight(self, answer: Finished) -> Sight:
         """What `look` saw."""
@@ -56,7 +54,7 @@ class Vzctl:
 
     def facts(self) -> Command:
         """Changes nothing; runs directly. Read it with `abilities`."""
-        return Command("facts", [*NODE_SIDE, "facts"], timeout=_QUICK)
+        return Command("facts", ["vzq-ct", "facts"], timeout=_QUICK)
 
     def abilities(self, answer: Finished) -> Abilities:
         """What `facts` found out."""
@@ -76,15 +74,15 @@ class Vzctl:
 
     def plant(self, ctid: int, job: str, *, sample: str, layout: str) -> Command:
         """Write the conf first, with the job's mark: the id is ours from then on, or Taken."""
-        return Command("plant", [*NODE_SIDE, "plant", _id(ctid), _job(job), _checked(_WORD, sample), _layout(layout)], timeout=_QUICK)
+        return Command("plant", ["vzq-ct", "plant", _id(ctid), _job(job), _checked(_WORD, sample), _layout(layout)], timeout=_QUICK)
 
     def clean(self, ctid: int, job: str) -> Command:
         """Clear what a killed create of this job left; a whole container stays. Safe to repeat."""
-        return Command("clean", [*NODE_SIDE, "clean", _id(ctid), _job(job)], timeout=_DESTROY)
+        return Command("clean", ["vzq-ct", "clean", _id(ctid), _job(job)], timeout=_DESTROY)
 
     def unplant(self, ctid: int, job: str) -> Command:
         """Take the planted conf away if there is no private area; last word of an undo. Safe to repeat."""
-        return Command("unplant", [*NODE_SIDE, "unplant", _id(ctid), _job(job)], timeout=_QUICK)
+        return Command("unplant", ["vzq-ct", "unplant", _id(ctid), _job(job)], timeout=_QUICK)
 
     def create(self, ctid: int, *, template: str, layout: str, limits: Limits) -> Command:
         """Fill the private area of a planted container; not repeatable before `clean`. Without --config: the conf is there."""
