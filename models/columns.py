@@ -1,9 +1,10 @@
 """Column types that both databases keep alike."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, Enum
 from sqlalchemy.types import TypeDecorator
 
 
@@ -26,3 +27,8 @@ class Instant(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def choice(of: type[StrEnum]) -> Enum:
+    """A column of plain text that reads back as a member of the enum; no type of its own in the database, so words can be added."""
+    return Enum(of, native_enum=False, create_constraint=False, length=24, values_callable=lambda kind: [member.value for member in kind])

@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Text
+from sqlalchemy import JSON, BigInteger, Column, Integer, Text
 from sqlmodel import Field, SQLModel
 
-from models.columns import Instant
+from models.columns import Instant, choice
 from models.kinds import DEFAULT_SLOTS, Load
 
 
@@ -28,7 +28,7 @@ class Node(SQLModel, table=True):
     port: int = 22
     user: str = "root"
     host_key: str = ""  # pinned openssh public key line; changed by a person, never silently
-    state: NodeState = Field(default=NodeState.NEW, sa_type=Text)
+    state: NodeState = Field(default=NodeState.NEW, sa_type=choice(NodeState))
     dialect: str = ""
     abilities: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # learned at enrolment and by observation
     memory_bytes: int = Field(default=0, sa_type=BigInteger)
@@ -56,10 +56,11 @@ class ContainerState(StrEnum):
 class Container(SQLModel, table=True):
     """A container and the capacity it takes; a reservation until its job is done."""
 
-    ctid: int = Field(primary_key=True)  # unique in the installation, because a move keeps it
+    # Unique in the installation, because a move keeps it. PostgreSQL keeps the column name ctid for itself.
+    ctid: int = Field(sa_column=Column("id", Integer, primary_key=True, autoincrement=False))
     node: str = Field(index=True)
     site: str
-    state: ContainerState = Field(sa_type=Text)
+    state: ContainerState = Field(sa_type=choice(ContainerState))
     name: str | None = Field(default=None, unique=True)
     hostname: str = ""
     customer: str | None = Field(default=None, index=True)
@@ -108,5 +109,5 @@ class Address(SQLModel, table=True):
 
     address: str = Field(primary_key=True)
     pool: str = Field(index=True)
-    ctid: int = Field(index=True)
+    ctid: int = Field(sa_column=Column("container", Integer, nullable=False, index=True))
     since: datetime = Field(sa_type=Instant)

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from models.columns import Instant
-from models.kinds import KINDS, Kind
+from models.columns import Instant, choice
+from models.kinds import KINDS, Kind, Load, Rank
 from models.lifecycle import FINAL, Cause, State, advance
 
 
@@ -17,8 +17,8 @@ class Event(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
     job_id: str = Field(sa_column=Column(String(26), ForeignKey("job.id"), nullable=False, index=True))
     at: datetime = Field(sa_type=Instant)
-    cause: Cause = Field(sa_type=String)
-    state: State = Field(sa_type=String)  # the state it led to
+    cause: Cause = Field(sa_type=choice(Cause))
+    state: State = Field(sa_type=choice(State))  # the state it led to
     why: str = Field(default="", sa_type=Text)  # one sentence for the operator
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # step, attempt, worker, node … by cause
 
@@ -29,24 +29,24 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         Index("job_due", "state", "due_at"),
         Index("job_leased", "lease_until", "id"),
-        Index("job_ctid", "ctid", "state"),
+        Index("job_container", "container", "state"),
     )
 
     id: str = Field(sa_column=Column(String(26), primary_key=True))  # a ULID: sorts by time, never used twice, not even after a restore
     kind: str  # picks plan, queue and rank (models/kinds.py)
     order: dict[str, Any] = Field(sa_type=JSON)  # as asked; a password is replaced by a reference
-    state: State = Field(default=State.QUEUED, sa_type=String)  # set by `move`, nowhere else
-    rank: str
+    state: State = Field(default=State.QUEUED, sa_type=choice(State))  # set by `move`, nowhere else
+    rank: Rank = Field(sa_type=choice(Rank))
     site: str
     family: str
-    load: str
+    load: Load = Field(sa_type=choice(Load))
     key: str = Field(sa_column=Column(String(255), unique=True, nullable=False))  # the asker's own key, kept for ever
     digest: str  # of the order as asked; the same key with another digest is refused
     producer: str = Field(index=True)  # who asked
     because: str = ""  # why, in the asker's words
     retry_of: str | None = None  # the ended job this one takes up again
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
-    ctid: int | None = None
+    ctid: int | None = Field(default=None, sa_column=Column("container", Integer))  # PostgreSQL keeps the name ctid for itself
     accepted_at: datetime = Field(sa_type=Instant)
     due_at: datetime = Field(sa_type=Instant)  # not dispatched before this
     deadline: datetime = Field(sa_type=Instant)
@@ -77,7 +77,7 @@ class Job(SQLModel, table=True):
 
     def move(self, cause: Cause, *, now: datetime, why: str = "", **data: Any) -> Event:  # noqa: ANN401 - JSON
         """Go where `cause` leads and return the event to add in the same transaction; raises NoSuchMove."""
-        self.state = advance(State(self.state), cause)
+        self.state = advance(self.state, cause)
         if self.ended:
             self.ended_at, self.progress = now, 1.0 if self.state is State.DONE else self.progress
         if self.ended or self.state in (State.QUEUED, State.STUCK):

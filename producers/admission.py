@@ -6,7 +6,7 @@ that shares hold even when each round has one free slot.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -151,7 +151,7 @@ class _Book:
         if job.ctid is not None:
             self._containers[job.ctid] = job.id
 
-    def objections(self, job: Waiting) -> Iterable[Reason]:
+    def objections(self, job: Waiting) -> Iterator[Reason]:
         """Why not, one after the other; the first one is enough for a round."""
         if job.due_at > self._now:
             yield Reason("due", f"not before {job.due_at:%H:%M:%S}" + (f": {job.error}" if job.error else ""), until=job.due_at)
@@ -166,7 +166,7 @@ class _Book:
             yield from self._node_objections(job, job.node)
         yield from self._lane_objections(job)
 
-    def _node_objections(self, job: Waiting, name: str) -> Iterable[Reason]:
+    def _node_objections(self, job: Waiting, name: str) -> Iterator[Reason]:
         node = self._nodes.get(name)
         if node is None:
             yield Reason("node", f"node {name} is not enrolled; see `vzq node list`")
@@ -179,7 +179,7 @@ class _Book:
         if self._node_busy[name, job.load] >= slots:
             yield Reason("slot", f"all {slots} {job.load} slots of node {name} are busy")
 
-    def _lane_objections(self, job: Waiting) -> Iterable[Reason]:
+    def _lane_objections(self, job: Waiting) -> Iterator[Reason]:
         site, family = job.lane
         lane = self._lanes.get(job.lane)
         if lane is None or lane.total == 0:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 UNAVAILABLE = (redis.RedisError, dramatiq.errors.BrokerError, OSError)
 
 
-def connect(url: str) -> "redis.Redis[bytes]":
+def connect(url: str) -> redis.Redis:
     """A client that never repeats a command by itself: dramatiq's scripts are not safe to repeat (queue-facts §1.5a)."""
     return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=2)
 
@@ -27,7 +27,7 @@ class Bell:
     def __init__(self, url: str) -> None:
         self._redis = connect(url)
         # No middleware: retries, delays, results and time limits all live in the table (queue-facts §1.2, §1.5).
-        self._broker = RedisBroker(client=self._redis, middleware=[])
+        self._broker = RedisBroker(client=self._redis, middleware=[])  # type: ignore[no-untyped-call]
 
     def ring(self, jobs: Iterable[tuple[str, int, str, str]]) -> int:
         """Put one message for each (job id, token, site, family) on its queue; how many got there. Never raises for Redis."""
@@ -68,7 +68,7 @@ class Alarm:
         """True when woken, False after `timeout_s` or when Redis is away; raises only what is not Redis's fault."""
         try:
             if self._listening is None:
-                self._listening = self._redis.pubsub(ignore_subscribe_messages=True)
+                self._listening = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                 self._listening.subscribe(WAKE_CHANNEL)
             woken = self._listening.get_message(timeout=timeout_s) is not None
             while woken and self._listening.get_message(timeout=0) is not None:

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from models.database import Database
 from models.house import Secret, erase_secrets
 from models.jobs import Event, Job
-from models.lifecycle import Cause, State
+from models.lifecycle import FINAL, Cause, State
 from models.orders import ORDER
 from models.reservations import give_back, hand_over
 from models.vault import Vault
@@ -52,13 +52,13 @@ def cancel(database: Database, session: Session, job: Job, *, by: str, because: 
     job.cancel_asked = True
     if job.state in (State.QUEUED, State.DISPATCHED):
         cause = Cause.CANCELLING if job.begun else Cause.WITHDRAWN
-        session.add(job.move(cause, now=now, why=why))
+        event = job.move(cause, now=now, why=why)
         job.lease_until, job.worker, job.due_at = None, None, now  # the token of a message on its way is refused from here on
-        if job.ended:
+        if event.state in FINAL:
             give_back(session, job, now=now)
             erase_secrets(session, job.id)
-        session.add(job)
-        return "cancelled, nothing had begun" if job.ended else "what it began is being undone"
+        session.add_all([job, event])
+        return "cancelled, nothing had begun" if event.state in FINAL else "what it began is being undone"
     session.add(job.move(Cause.CANCELLING, now=now, why=why))
     session.add(job)
     return "running: it stops at the next safe point and undoes what it began"
@@ -91,12 +91,11 @@ def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str
     event = job.move(cause, now=now, why=f"{by}: {meaning}" + (f" ({because})" if because else ""), by=by, choice=choice)
     job.due_at, job.crashes, job.attempts = now, 0, 0
     job.deadline = max(job.deadline, now + job.rules.deadline)
-    if job.state == State.DONE and job.rules.placed:
+    if event.state == State.DONE and job.rules.placed:
         hand_over(session, job, now=now)
-    if job.state == State.FAILED:
+    if event.state == State.FAILED:
         give_back(session, job, now=now, foreign=job.begun)  # what is left on the node keeps its id from being given out
-    if job.ended:
+    if event.state in FINAL:
         erase_secrets(session, job.id)
-    session.add(job)
-    session.add(event)
+    session.add_all([job, event])
     return event

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -47,8 +48,9 @@ class FromDatabase(Collector):
     def _ask(self, session: Session, now: datetime) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("vzq_jobs", "Jobs that have not ended", labels=["site", "kind", "state"])
         oldest = GaugeMetricFamily("vzq_job_oldest_seconds", "Age of the oldest job that has not ended", labels=["site", "kind", "state"])
-        query = select(Job.site, Job.kind, Job.state, func.count(), func.min(Job.accepted_at)).where(col(Job.state).in_(OPEN))
-        for site, kind, state, count, since in session.execute(query.group_by(Job.site, Job.kind, Job.state)):
+        scope = (col(Job.site), col(Job.kind), col(Job.state))
+        query = sa.select(*scope, func.count(), func.min(col(Job.accepted_at))).where(col(Job.state).in_(OPEN)).group_by(*scope)
+        for site, kind, state, count, since in session.execute(query):
             jobs.add_metric([site, kind, state], count)
             oldest.add_metric([site, kind, state], max(0.0, (now - since).total_seconds()))
         yield jobs

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
@@ -34,15 +35,14 @@ def due(session: Session, now: datetime) -> Sequence[Job]:
 def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
     """Everything admission needs to decide about `jobs`."""
     jobs = list(jobs)
-    active = session.execute(
-        select(Job.node, Job.load, Job.site, Job.family, Job.rank, func.count()).where(holds_slot).group_by(Job.node, Job.load, Job.site, Job.family, Job.rank)
-    ).all()
+    scope = (col(Job.node), col(Job.load), col(Job.site), col(Job.family), col(Job.rank))
+    active = session.execute(sa.select(*scope, func.count()).where(holds_slot).group_by(*scope)).all()
     node_busy: dict[str, Counter[Load]] = defaultdict(Counter)
     lane_busy: dict[tuple[str, str], Counter[Rank]] = defaultdict(Counter)
     for node, load, site, family, rank, count in active:
-        lane_busy[site, family][Rank(rank)] += count
+        lane_busy[site, family][rank] += count
         if node is not None:
-            node_busy[node][Load(load)] += count
+            node_busy[node][load] += count
     holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
     return Snapshot(
         now=now,
@@ -57,10 +57,10 @@ def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
     holder = holders.get(job.ctid) if job.ctid is not None else None
     return Waiting(
         id=job.id,
-        rank=Rank(job.rank),
+        rank=job.rank,
         producer=job.producer,
         lane=(job.site, job.family),
-        load=Load(job.load),
+        load=job.load,
         due_at=job.due_at,
         placed=job.node is not None or not job.rules.placed,
         node=job.node,
@@ -71,7 +71,7 @@ def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
 
 
 def _holders(session: Session, ctids: set[int]) -> dict[int, Job]:
-    """The first job of each container that has not ended; it holds the container until it has (index job_ctid)."""
+    """The first job of each container that has not ended; it holds the container until it has (index job_container)."""
     if not ctids:
         return {}
     open_states = [state for state in State if state not in FINAL]

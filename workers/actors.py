@@ -26,11 +26,12 @@ class Bells:
 
     def __init__(self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None]) -> None:
         self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=2)
-        self._broker = RedisBroker(client=self._redis, middleware=[])  # retries, delays and limits live in the table
+        # Retries, delays and limits live in the table, so no middleware.
+        self._broker = RedisBroker(client=self._redis, middleware=[])  # type: ignore[no-untyped-call]
         queues = set()
         for family in families:
             queue = queue_name(site, family)
-            dramatiq.actor(ring, actor_name=family, queue_name=queue, broker=self._broker)
+            dramatiq.Actor(ring, broker=self._broker, actor_name=family, queue_name=queue, priority=0, options={})
             queues.add(queue)
         self._worker = dramatiq.Worker(self._broker, queues=queues, worker_threads=2, worker_timeout=IDLE_POLL_MS)
 

@@ -105,11 +105,11 @@ class Journal:
         self.flush(session, now)
         tries = [begun.attempt for begun in self._claim.journal if (begun.step, begun.direction) == (step, direction)]
         attempt = max(tries, default=0) + 1
-        key = {"job_id": job.id, "step": step, "direction": direction, "attempt": attempt}
-        known = session.exec(select(Begun).filter_by(**key)).first()
+        same = select(Begun).where(Begun.job_id == job.id, Begun.step == step, Begun.direction == direction, Begun.attempt == attempt)
+        known = session.exec(same).first()
         if known is not None:  # this very write got through and only its answer was lost
             return known
-        begun = Begun(**key, node=job.node or "", token=self._claim.token, at=now)
+        begun = Begun(job_id=job.id, step=step, direction=direction, attempt=attempt, node=job.node or "", token=self._claim.token, at=now)
         job.step, job.progress, job.begun, job.past_pivot = step, progress, True, job.past_pivot or pivot
         session.add(begun)
         session.add(job)

@@ -21,7 +21,7 @@ async def answers(address: str, probe: str, *, patience_s: float = PATIENCE_S) -
 
 async def _ping(address: str, patience_s: float) -> bool:
     try:
-        return (await async_ping(address, count=1, timeout=patience_s, privileged=False)).is_alive
+        return bool((await async_ping(address, count=1, timeout=patience_s, privileged=False)).is_alive)
     except ICMPLibError:
         return await _ping_by_program(address, patience_s)  # this host gives plain users no ICMP sockets
 

@@ -14,12 +14,12 @@ def upgrade() -> None:
         "address",
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("pool", sa.String(), nullable=False),
-        sa.Column("ctid", sa.Integer(), nullable=False),
+        sa.Column("container", sa.Integer(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("address"),
     )
     with op.batch_alter_table("address", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_address_ctid"), ["ctid"], unique=False)
+        batch_op.create_index(batch_op.f("ix_address_container"), ["container"], unique=False)
         batch_op.create_index(batch_op.f("ix_address_pool"), ["pool"], unique=False)
 
     op.create_table(
@@ -31,10 +31,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "container",
-        sa.Column("ctid", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("node", sa.String(), nullable=False),
         sa.Column("site", sa.String(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state", sa.Enum("reserved", "present", "foreign", name="containerstate", native_enum=False, length=24), nullable=False),
         sa.Column("name", sa.String(), nullable=True),
         sa.Column("hostname", sa.String(), nullable=False),
         sa.Column("customer", sa.String(), nullable=True),
@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("probe", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=True),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("ctid"),
+        sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
     with op.batch_alter_table("container", schema=None) as batch_op:
@@ -76,18 +76,22 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("order", sa.JSON(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("rank", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum("queued", "dispatched", "running", "undoing", "done", "failed", "cancelled", "stuck", name="state", native_enum=False, length=24),
+            nullable=False,
+        ),
+        sa.Column("rank", sa.Enum("urgent", "order", "move", "rollout", "upkeep", name="rank", native_enum=False, length=24), nullable=False),
         sa.Column("site", sa.String(), nullable=False),
         sa.Column("family", sa.String(), nullable=False),
-        sa.Column("load", sa.String(), nullable=False),
+        sa.Column("load", sa.Enum("create", "exec", "look", "none", name="load", native_enum=False, length=24), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("producer", sa.String(), nullable=False),
         sa.Column("because", sa.String(), nullable=False),
         sa.Column("retry_of", sa.String(), nullable=True),
         sa.Column("node", sa.String(), nullable=True),
-        sa.Column("ctid", sa.Integer(), nullable=True),
+        sa.Column("container", sa.Integer(), nullable=True),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
@@ -111,7 +115,7 @@ def upgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_job_node"), ["node"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_producer"), ["producer"], unique=False)
-        batch_op.create_index("job_ctid", ["ctid", "state"], unique=False)
+        batch_op.create_index("job_container", ["container", "state"], unique=False)
         batch_op.create_index("job_due", ["state", "due_at"], unique=False)
         batch_op.create_index("job_leased", ["lease_until", "id"], unique=False)
 
@@ -123,7 +127,7 @@ def upgrade() -> None:
         sa.Column("port", sa.Integer(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("host_key", sa.String(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state", sa.Enum("new", "active", "draining", name="nodestate", native_enum=False, length=24), nullable=False),
         sa.Column("dialect", sa.String(), nullable=False),
         sa.Column("abilities", sa.JSON(), nullable=False),
         sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
@@ -214,8 +218,45 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job_id", sa.String(length=26), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("cause", sa.String(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
+        sa.Column(
+            "cause",
+            sa.Enum(
+                "accepted",
+                "dispatched",
+                "unclaimed",
+                "claimed",
+                "stepped",
+                "postponed",
+                "released",
+                "displaced",
+                "placed",
+                "lost",
+                "finished",
+                "broken",
+                "exhausted",
+                "expired",
+                "cancelling",
+                "withdrawn",
+                "superseded",
+                "reverted",
+                "stranded",
+                "unexpected",
+                "poisoned",
+                "go_on",
+                "put_back",
+                "accepted_as_is",
+                "given_up",
+                name="cause",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum("queued", "dispatched", "running", "undoing", "done", "failed", "cancelled", "stuck", name="state", native_enum=False, length=24),
+            nullable=False,
+        ),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -254,7 +295,7 @@ def downgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("job_leased")
         batch_op.drop_index("job_due")
-        batch_op.drop_index("job_ctid")
+        batch_op.drop_index("job_container")
         batch_op.drop_index(batch_op.f("ix_job_producer"))
         batch_op.drop_index(batch_op.f("ix_job_node"))
 
@@ -269,6 +310,6 @@ def downgrade() -> None:
     op.drop_table("beat")
     with op.batch_alter_table("address", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_address_pool"))
-        batch_op.drop_index(batch_op.f("ix_address_ctid"))
+        batch_op.drop_index(batch_op.f("ix_address_container"))
 
     op.drop_table("address")
