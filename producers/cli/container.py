@@ -1,0 +1,83 @@
+"""`vzq container`: what the house knows of containers."""
+
+from collections import defaultdict
+from typing import Annotated
+
+import typer
+from sqlmodel import col, select
+
+from models.fleet import Address, Container, ContainerState
+from models.jobs import Job
+from producers.cli import door
+from producers.cli.options import Json
+from producers.cli.screen import as_json, clock_time, facts, say, short, table
+from producers.cli.shapes import container_shape, job_shape
+from producers.cli.sizes import as_size
+from producers.cli.story import COLUMNS, row
+from producers.refusals import BadOrder
+
+app = typer.Typer(no_args_is_help=True, help="List and show containers.")
+
+
+@app.command("list")
+def list_(
+    node: Annotated[str | None, typer.Option("--node", help="Only this node's.")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help=f"Only this state: {', '.join(ContainerState)}.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 1000,
+    json: Json = False,
+) -> None:
+    """Containers and reservations, by id."""
+    query = select(Container).order_by(col(Container.ctid)).limit(limit)
+    if node is not None:
+        query = query.where(Container.node == node)
+    if customer is not None:
+        query = query.where(Container.customer == customer)
+    if state is not None:
+        if state not in set(ContainerState):
+            raise BadOrder({"--state": f"there is no state {state!r}; known: {', '.join(ContainerState)}"})
+        query = query.where(Container.state == state)
+    with door.database() as database, database.read() as session:
+        containers = session.exec(query).all()
+        addresses: dict[int, list[str]] = defaultdict(list)
+        for address, ctid in session.execute(select(Address.address, Address.ctid).order_by(Address.address)):
+            addresses[ctid].append(address)
+    if json:
+        as_json([container_shape(container, addresses[container.ctid]) for container in containers])
+        return
+    rows = [(one.ctid, one.state, one.node, one.hostname, " ".join(addresses[one.ctid]), one.plan) for one in containers]
+    table(("ct", "state", "node", "hostname", "addresses", "plan"), rows, empty="no containers; order one with `vzq order create`", right=("ct",))
+
+
+@app.command("show")
+def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or vzctl name.")], json: Json = False) -> None:
+    """One container, with the jobs that had to do with it."""
+    with door.database() as database, database.read() as session:
+        wanted = (
+            Container.ctid == int(container) if container.isascii() and container.isdigit() and len(container) <= 10 else Container.name == container
+        )
+        found = session.exec(select(Container).where(wanted)).first()
+        if found is None:
+            raise BadOrder({"CONTAINER": f"there is no container {container!r}; see `vzq container list`"})
+        addresses = list(session.exec(select(Address.address).where(Address.ctid == found.ctid).order_by(Address.address)))
+        jobs = session.exec(select(Job).where(Job.ctid == found.ctid).order_by(col(Job.id).desc()).limit(20)).all()
+    if json:
+        as_json(container_shape(found, addresses) | {"jobs": [job_shape(job) for job in jobs]})
+        return
+    facts([
+        ("container", found.ctid),
+        ("state", found.state),
+        ("name", found.name),
+        ("hostname", found.hostname),
+        ("customer", found.customer),
+        ("node", f"{found.node} (site {found.site})"),
+        ("addresses", " ".join(addresses)),
+        ("resolvers", " ".join(found.nameservers)),
+        ("plan", f"{found.plan}: {as_size(found.ram_bytes)} memory, {as_size(found.disk_bytes)} disk, {found.cpus} cpus" if found.plan else ""),
+        ("template", found.template),
+        ("probe", found.probe),
+        ("since", clock_time(found.since)),
+        ("made by job", short(found.job_id)),
+    ])  # fmt: skip
+    say("")
+    table(COLUMNS, map(row, jobs), empty="no job has had to do with it", right=("ct",))

@@ -1,0 +1,113 @@
+"""Which commands there are and where each lives; the module of a command is loaded when it is called, not before."""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+DAILY, HOUSE = "Orders, jobs, fleet", "The house itself"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: its line in `vzq --help`, and the Typer or function behind it."""
+
+    module: str
+    name: str
+    help: str
+    panel: str = DAILY
+
+
+MENU: dict[str, Entry] = {
+    "order": Entry("producers.cli.order", "app", "Order a container, or a whole file of orders."),
+    "job": Entry("producers.cli.job", "app", "List, show, follow, explain, cancel, retry and resolve jobs."),
+    "container": Entry("producers.cli.container", "app", "List and show containers."),
+    "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
+    "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
+    "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
+    "up": Entry("producers.cli.up", "up", "Bring up a whole house on this machine.", HOUSE),
+    "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),
+    "service": Entry("producers.cli.house", "service", "Run the service: dispatcher, periodic orders, metrics.", HOUSE),
+    "worker": Entry("producers.cli.house", "worker", "Run a worker on this management host.", HOUSE),
+    "upgrade": Entry("producers.cli.house", "upgrade", "Bring the database schema up to date.", HOUSE),
+    "key": Entry("producers.cli.house", "key", "Print this management host's public ssh key.", HOUSE),
+}
+
+
+def load(name: str) -> Any:  # noqa: ANN401 - typer keeps the type of its commands private
+    """The command behind an entry of the menu, ready to be called."""
+    entry = MENU[name]
+    found = getattr(import_module(entry.module), entry.name)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name, help=found.__doc__)(found)
+        found = alone
+    found.pretty_exceptions_enable = False
+    command = get_command(found)
+    command.name = name
+    return command
+
+
+class Menu(TyperGroup):
+    """Loads late, and has the last word on whatever a command raises."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+        """The command that is called, with its module loaded; `--help` and completion see only the menu."""
+        if args and args[0] in self.commands:
+            self.commands[args[0]] = load(args[0])
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command; what it raises becomes a sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except Exception as error:
+            from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
+
+            code = report(error)
+            if code is None:
+                raise  # a fault of ours: the trace is what helps
+            raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=Menu,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An event-driven job queue for OpenVZ: provisioning, roll-outs and migrations with exactly one effect.",
+)
+
+
+@app.callback()
+def everywhere(
+    state: Annotated[Path | None, typer.Option("--state", help="State folder of an embedded house (VZQ_STATE).", file_okay=False)] = None,
+    database: Annotated[str, typer.Option("--database", help="SQLAlchemy URL (VZQ_DATABASE); give one with a password in the environment.")] = "",
+) -> None:
+    """What holds for every command; programs that are started from here find it in their environment."""
+    if state is not None:
+        os.environ["VZQ_STATE"] = str(state.absolute())
+    if database:
+        if "password=" in database or ":" in database.partition("://")[2].rpartition("@")[0]:
+            raise typer.BadParameter("a password on the command line can be read by everybody on this machine; put the URL into VZQ_DATABASE")
+        os.environ["VZQ_DATABASE"] = database
+
+
+def _listed(name: str, entry: Entry) -> None:
+    def stub() -> None:
+        raise AssertionError(name)  # replaced by `load` before anybody calls it
+
+    app.command(name, help=entry.help, rich_help_panel=entry.panel)(stub)
+
+
+for _name, _entry in MENU.items():
+    if find_spec(_entry.module) is not None:
+        _listed(_name, _entry)

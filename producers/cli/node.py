@@ -1,0 +1,216 @@
+"""`vzq node`: take nodes into the fleet, look at them, drain them. Nothing here touches a node: all of it are orders and rows."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import func
+from sqlmodel import Session, select
+
+from models.fleet import Container, Node, NodeState
+from models.jobs import Job
+from models.kinds import DEFAULT_SLOTS
+from models.lifecycle import State
+from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
+from producers.cli import door
+from producers.cli.failures import BAD_INPUT, FAILED, REFUSED
+from producers.cli.follow import see_through
+from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
+from producers.cli.order import place_one
+from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
+from producers.cli.shapes import node_shape
+from producers.cli.sizes import as_share
+from producers.house import House
+from producers.refusals import BadOrder, Refusal
+
+app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at them, drain them.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
+UNKNOWN = "SHA256:" + "A" * 43  # stands for a fingerprint that is not known yet while the rest of the order is checked
+ADVICE = {  # by the class of the job's last error
+    "Unreachable": "see that sshd runs there, that host and port are right, and that this host's key (`vzq key`) is in root's authorized_keys",
+    "Permanent": "what it says must be put right first; then run this command again",
+}
+
+
+@app.command()
+def add(
+    name: Name,
+    *,
+    host: Annotated[str, typer.Option(help="Host name or address on which its sshd listens.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of its sshd.")] = 22,
+    user: Annotated[str, typer.Option(help="User with root's rights.")] = "root",
+    fingerprint: Annotated[str, typer.Option(help="Fingerprint of its host key, SHA256:…; scanned and shown if left out.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Take the scanned host key without asking; only where nobody can sit in between.")] = False,
+    site: Site = "",
+    by: By = "",
+    because: Because = "",
+    json: Json = False,
+) -> None:
+    """Take a machine into the fleet: pin its host key, install the node's side, learn what it can do."""
+    at: dict[str, object] = {"host": host, "port": port, "site": site}
+    scan = ordered(ScanHostKey, at)
+    enrolment = at | {"node": name, "user": user, "fingerprint": fingerprint or UNKNOWN}
+    ordered(EnrolNode, enrolment)  # whatever is wrong with it is told before anything is placed
+    if not (fingerprint or yes or sys.stdin.isatty()):
+        warn("no terminal to confirm the host key on; give --fingerprint SHA256:… (`ssh-keygen -lf` on the node shows it), or --yes")
+        raise typer.Exit(BAD_INPUT)
+    with door.house() as house:
+        if not fingerprint:
+            fingerprint = _scanned(house, scan, by=by, because=because, yes=yes, json=json)
+        job = _carried_out(house, ordered(EnrolNode, enrolment | {"fingerprint": fingerprint}), by=by, because=because, json=json)
+        _insist(job, f"node {name} was not enrolled")
+        with house.database.read() as session:
+            node = _node(session, name)
+            shape = _shapes(session, [node])[0]
+    as_json(shape) if json else _show(node, shape)
+
+
+@app.command("list")
+def list_(site: Annotated[str, typer.Option("--site", help="Only this site's.")] = "", json: Json = False) -> None:
+    """All nodes, with what is taken of them."""
+    query = select(Node).order_by(Node.site, Node.name)
+    if site:
+        query = query.where(Node.site == site)
+    with door.database() as database, database.read() as session:
+        nodes = session.exec(query).all()
+        shapes = _shapes(session, nodes)
+        now = database.now(session)
+    if json:
+        as_json(shapes)
+        return
+    rows = [
+        (
+            node.name,
+            node.site,
+            node.state,
+            shape["containers"],
+            as_share(shape["memory_taken"], node.memory_bytes),
+            as_share(shape["disk_taken"], node.disk_bytes),
+            node.finding or (f"seen {span(now - node.seen_at)} ago" if node.seen_at else "not seen yet"),
+        )
+        for node, shape in zip(nodes, shapes, strict=True)
+    ]
+    columns = ("node", "site", "state", "cts", "memory", "disk", "finding")
+    table(columns, rows, empty="no nodes; take one into the fleet with `vzq node add NAME --host HOST`", right=("cts", "memory", "disk"))
+
+
+@app.command("show")
+def show(name: Name, json: Json = False) -> None:
+    """One node: what it can do, what is taken of it, what is wrong with it."""
+    with door.database() as database, database.read() as session:
+        node = _node(session, name)
+        shape = _shapes(session, [node])[0]
+    as_json(shape) if json else _show(node, shape)
+
+
+@app.command()
+def observe(name: Name, by: By = "", because: Because = "", wait: Wait = False, json: Json = False) -> None:
+    """Look at a node again: abilities, free space, containers. Prints the job's id."""
+    with door.database() as database, database.read() as session:
+        site = _node(session, name).site  # its own site's workers reach it
+    place_one(ordered(ObserveNode, {"node": name, "site": site}), key="", by=by, because=because, wait=wait, json=json)
+
+
+@app.command()
+def drain(name: Name, json: Json = False) -> None:
+    """Let a node finish what it has and give it nothing new."""
+    _turn(name, NodeState.DRAINING, json=json)
+
+
+@app.command()
+def activate(name: Name, json: Json = False) -> None:
+    """Let a node take new containers again; a breaker that is open after a fault is closed, for the fault is mended."""
+    _turn(name, NodeState.ACTIVE, json=json)
+
+
+def _turn(name: str, state: NodeState, *, json: bool) -> None:
+    with door.house() as house:
+        with house.database.write() as session:
+            node = _node(session, name, writing=True)
+            if node.state == NodeState.NEW:
+                raise Refusal(f"node {name} is not enrolled yet; see `vzq job list --kind enrol-node`, or run `vzq node add` again")
+            node.state = state
+            if state is NodeState.ACTIVE:
+                node.broken_until, node.faults, node.finding, node.finding_why = None, 0, "", ""
+            session.add(node)
+            session.flush()
+            shape = _shapes(session, [node])[0]
+        house.bell.wake()
+    as_json(shape) if json else say(f"node {name} is {state}")
+
+
+def _scanned(house: House, order: ScanHostKey, *, by: str, because: str, yes: bool, json: bool) -> str:
+    """The fingerprint that the machine shows, once a person has said that it is the right one."""
+    job = _carried_out(house, order, by=by, because=because, json=json)
+    _insist(job, f"the host key of {order.host}:{order.port} could not be read")
+    shown = str(job.result.get("fingerprint", ""))
+    sentence = f"{order.host}:{order.port} shows the {job.result.get('algorithm', '')} host key {shown}"
+    if yes:
+        warn(f"{sentence}; taken without being compared (--yes)")
+        return shown
+    say(sentence)
+    say("compare it with what the machine's own console prints: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    if not typer.confirm("Is it the same?"):
+        warn("nothing was enrolled")
+        raise typer.Exit(REFUSED)
+    return shown
+
+
+def _insist(job: Job, otherwise: str) -> None:
+    """The job is done, or the command ends here with what to do now."""
+    if job.state == State.DONE:
+        return
+    warn(f"{otherwise}: {job.error or job.state}")
+    advice = ADVICE.get(job.error_class, f"see `vzq job show {short(job.id)}`, mend it and run this command again")
+    warn(f"{advice} (job {short(job.id)})")
+    raise typer.Exit(FAILED)
+
+
+def _carried_out(house: House, order: Order, *, by: str, because: str, json: bool) -> Job:
+    """Place the order and follow its job to the end."""
+    with house.database.write() as session:
+        accepted = house.intake.submit(session, order, by=asker(by), because=because)
+    house.bell.wake()
+    return see_through(house.database, accepted.job.id, quiet=json)
+
+
+def _node(session: Session, name: str, *, writing: bool = False) -> Node:
+    node = session.get(Node, name, with_for_update=writing)
+    if node is None:
+        raise BadOrder({"NAME": f"there is no node {name!r}; see `vzq node list`"})
+    return node
+
+
+def _shapes(session: Session, nodes: Sequence[Node]) -> list[dict[str, Any]]:
+    """The nodes as JSON has them, with what containers and reservations take."""
+    sums = select(Container.node, func.count(), func.sum(Container.ram_bytes), func.sum(Container.disk_bytes)).group_by(Container.node)
+    taken = {node: (count, int(memory or 0), int(disk or 0)) for node, count, memory, disk in session.execute(sums)}
+    none = (0, 0, 0)
+    return [
+        node_shape(
+            node, containers=taken.get(node.name, none)[0], memory_taken=taken.get(node.name, none)[1], disk_taken=taken.get(node.name, none)[2]
+        )
+        for node in nodes
+    ]
+
+
+def _show(node: Node, shape: dict[str, Any]) -> None:
+    can = node.abilities
+    able = [word for word in ("vswap", "ploop", "checkpointing") if can.get(word)]
+    facts([
+        ("node", node.name),
+        ("state", node.state),
+        ("site", node.site),
+        ("reached at", f"{node.user}@{node.host}:{node.port}"),
+        ("runs", " ".join(str(can[word]) for word in ("dialect", "version", "kernel", "arch") if can.get(word))),
+        ("can do", ", ".join(able)),
+        ("containers", shape["containers"]),
+        ("memory", as_share(shape["memory_taken"], node.memory_bytes)),
+        ("disk", as_share(shape["disk_taken"], node.disk_bytes)),
+        ("templates", ", ".join(map(str, can.get("templates", [])))),
+        ("slots", ", ".join(f"{node.slots_for(load)} {load}" for load in DEFAULT_SLOTS)),
+        ("finding", f"{node.finding}: {node.finding_why}" if node.finding else ""),
+        ("broken until", clock_time(node.broken_until)),
+        ("last seen", clock_time(node.seen_at)),
+    ])  # fmt: skip

@@ -1,0 +1,53 @@
+"""Options that many commands share, and what stands for them when they are left out."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from models.whitelist import Word
+from producers.refusals import BadOrder
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+By = Annotated[str, typer.Option("--by", envvar="VZQ_BY", help="Who asks; the login name if left out.", show_default=False)]
+Because = Annotated[str, typer.Option("--because", help="Why, in your own words; kept with the job.", show_default=False)]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end; exit 0 when it is done, 1 when not.")]
+Site = Annotated[str, typer.Option("--site", help="Site; the installation's own (VZQ_SITE) if left out.", show_default=False)]
+
+O = TypeVar("O", bound=BaseModel)  # noqa: E741 - an order
+
+
+def asker(by: str) -> str:
+    """Who asks: as given, else the login name."""
+    if by:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.geteuid()}"
+
+
+def ordered(kind: type[O], given: Mapping[str, object]) -> O:
+    """The order with what was given, options left out left out; raises BadOrder naming each option that is wrong."""
+    try:
+        return kind.model_validate({field: value for field, value in given.items() if value not in (None, "", [], ())})
+    except ValidationError as error:
+        problems: dict[str, str] = {}
+        for problem in error.errors(include_url=False, include_input=False):
+            option = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else kind.__name__
+            problems.setdefault(option, problem["msg"].removeprefix("Value error, "))
+        raise BadOrder(problems) from None
+
+
+def word(text: str, what: str) -> str:
+    """A plain name; raises BadOrder."""
+    try:
+        return _WORD.validate_python(text)
+    except ValidationError as error:
+        raise BadOrder({what: error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")}) from None
+
+
+_WORD: TypeAdapter[str] = TypeAdapter(Word)

@@ -1,0 +1,93 @@
+"""`vzq plan`: the sizes that can be ordered."""
+
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from models.fleet import Plan
+from models.jobs import Job
+from models.lifecycle import State
+from producers.cli import door
+from producers.cli.options import Json, word
+from producers.cli.screen import as_json, say, short, table
+from producers.cli.shapes import plan_shape
+from producers.cli.sizes import as_bytes, as_size
+from producers.refusals import BadOrder, Refusal
+
+app = typer.Typer(no_args_is_help=True, help="The sizes that can be ordered.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The plan's name.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    *,
+    ram: Annotated[str, typer.Option(help="Memory, e.g. 512M.")],
+    disk: Annotated[str, typer.Option(help="Disk, e.g. 10G.")],
+    swap: Annotated[str, typer.Option(help="Swap, e.g. 256M.")] = "0",
+    inodes: Annotated[int | None, typer.Option(min=1, help="Files at most; the node's default if left out.")] = None,
+    cpus: Annotated[int, typer.Option(min=1, max=1024, help="Processors at most.")] = 1,
+    cpuunits: Annotated[int, typer.Option(min=8, max=500_000, help="Share of processor time against other containers.")] = 1000,
+    json: Json = False,
+) -> None:
+    """Offer a plan. The same plan again changes nothing; another one under the same name is refused."""
+    plan = Plan(
+        name=word(name, "NAME"),
+        ram_bytes=as_bytes(ram, "--ram"),
+        swap_bytes=as_bytes(swap, "--swap"),
+        disk_bytes=as_bytes(disk, "--disk"),
+        inodes=inodes,
+        cpus=cpus,
+        cpuunits=cpuunits,
+    )
+    if plan.ram_bytes < 1 << 24 or plan.disk_bytes < 1 << 26:
+        raise BadOrder({"--ram, --disk": "no container lives on less than 16M of memory and 64M of disk"})
+    shape = plan_shape(plan)
+    with door.database() as database:
+        try:
+            with database.write() as session:
+                known = session.get(Plan, name, with_for_update=True)
+                if known is not None and plan_shape(known) != shape:
+                    raise BadOrder({"NAME": f"there is a plan {name!r} with other sizes; take another name or `vzq plan remove {name}` first"})
+                if known is None:
+                    session.add(plan)
+        except IntegrityError:
+            raise BadOrder({"NAME": f"somebody else is adding a plan {name!r} at this moment; see `vzq plan list`"}) from None
+    as_json(shape) if json else say(f"plan {name}: {_sizes(shape)}")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """All plans."""
+    with door.database() as database, database.read() as session:
+        plans = session.exec(select(Plan).order_by(Plan.name)).all()
+    if json:
+        as_json([plan_shape(plan) for plan in plans])
+        return
+    rows = [
+        (plan.name, as_size(plan.ram_bytes), as_size(plan.swap_bytes), as_size(plan.disk_bytes), plan.inodes or "default", plan.cpus, plan.cpuunits)
+        for plan in plans
+    ]
+    columns = ("plan", "ram", "swap", "disk", "inodes", "cpus", "cpuunits")
+    table(columns, rows, empty="no plans; add one with `vzq plan add small --ram 512M --disk 10G`", right=columns[1:])
+
+
+@app.command()
+def remove(name: Name, json: Json = False) -> None:
+    """Offer a plan no longer. Containers and reservations keep their sizes; orders that still wait for room must have gone before."""
+    with door.database() as database, database.write() as session:
+        plan = session.get(Plan, name, with_for_update=True)
+        if plan is None:
+            raise BadOrder({"NAME": f"there is no plan {name!r}; see `vzq plan list`"})
+        unplaced = select(Job).where(Job.kind == "create-container", Job.state == State.QUEUED, col(Job.ctid).is_(None))
+        waiting = [job for job in session.exec(unplaced) if job.order.get("plan") == name]
+        if waiting:
+            raise Refusal(f"{len(waiting)} orders of plan {name} still wait for room, e.g. {short(waiting[0].id)}; cancel them first")
+        session.delete(plan)
+    as_json({"removed": name}) if json else say(f"plan {name} removed")
+
+
+def _sizes(shape: dict[str, int]) -> str:
+    return f"{as_size(shape['ram_bytes'])} memory, {as_size(shape['disk_bytes'])} disk, {shape['cpus']} cpus"

@@ -1,0 +1,108 @@
+"""Rows as JSON has them on the command line. Scripts rely on these names: add to them, never rename."""
+
+from typing import Any
+
+from models.fleet import Container, Node, Plan, Pool
+from models.jobs import Begun, Event, Job
+from producers.cli.screen import stamp
+
+
+def job_shape(job: Job) -> dict[str, Any]:
+    """A job; the same in lists and alone."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": str(job.state),
+        "rank": job.rank,
+        "site": job.site,
+        "family": job.family,
+        "node": job.node,
+        "ctid": job.ctid,
+        "key": job.key,
+        "by": job.producer,
+        "because": job.because,
+        "retry_of": job.retry_of,
+        "accepted_at": stamp(job.accepted_at),
+        "due_at": stamp(job.due_at),
+        "deadline": stamp(job.deadline),
+        "ended_at": stamp(job.ended_at),
+        "attempts": job.attempts,
+        "crashes": job.crashes,
+        "worker": job.worker,
+        "cancel_asked": job.cancel_asked,
+        "step": job.step,
+        "progress": job.progress,
+        "error": job.error,
+        "error_class": job.error_class,
+        "order": job.order,
+        "result": job.result,
+    }
+
+
+def event_shape(event: Event) -> dict[str, Any]:
+    """One move of a job."""
+    return {
+        "id": event.id,
+        "job": event.job_id,
+        "at": stamp(event.at),
+        "cause": str(event.cause),
+        "state": str(event.state),
+        "why": event.why,
+        "data": event.data,
+    }
+
+
+def begun_shape(begun: Begun) -> dict[str, Any]:
+    """One try of one step."""
+    return {
+        "step": begun.step,
+        "direction": begun.direction,
+        "attempt": begun.attempt,
+        "node": begun.node,
+        "token": begun.token,
+        "at": stamp(begun.at),
+        "ended_at": stamp(begun.ended_at),
+        "outcome": begun.outcome,
+        "code": begun.code,
+    }
+
+
+def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: int) -> dict[str, Any]:
+    """A node with what is taken of it."""
+    return {
+        "name": node.name,
+        "site": node.site,
+        "host": node.host,
+        "port": node.port,
+        "user": node.user,
+        "host_key": node.host_key,
+        "state": str(node.state),
+        "dialect": node.dialect,
+        "memory_bytes": node.memory_bytes,
+        "memory_taken": memory_taken,
+        "disk_bytes": node.disk_bytes,
+        "disk_taken": disk_taken,
+        "containers": containers,
+        "slots": node.slots,
+        "broken_until": stamp(node.broken_until),
+        "finding": node.finding,
+        "finding_why": node.finding_why,
+        "seen_at": stamp(node.seen_at),
+        "abilities": node.abilities,
+    }
+
+
+def container_shape(container: Container, addresses: list[str]) -> dict[str, Any]:
+    """A container with its addresses."""
+    fields = container.model_dump(exclude={"since"})
+    return fields | {"state": str(container.state), "addresses": addresses, "since": stamp(container.since)}
+
+
+def plan_shape(plan: Plan) -> dict[str, Any]:
+    """A plan, sizes in bytes."""
+    return plan.model_dump()
+
+
+def pool_shape(pool: Pool, *, used: int, size: int) -> dict[str, Any]:
+    """A pool with how many of its addresses are in use."""
+    return pool.model_dump(exclude={"cursor"}) | {"used": used, "size": size}

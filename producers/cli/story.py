@@ -1,0 +1,104 @@
+"""The whole story of a job on one screen: the order, its place, what happened, what was done on the node, how it stands."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from models.fleet import Address, Container
+from models.jobs import Begun, Event, Job
+from models.lifecycle import Cause
+from producers.cli.screen import clock_time, facts, say, short, span, table
+from producers.cli.shapes import begun_shape, event_shape, job_shape
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that is known of a job."""
+
+    job: Job
+    events: Sequence[Event]
+    begun: Sequence[Begun]
+    addresses: list[str]
+    hostname: str
+
+
+def story(session: Session, job: Job) -> Story:
+    """Read it."""
+    events = session.exec(select(Event).where(Event.job_id == job.id).order_by(col(Event.id))).all()
+    begun = session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all()
+    container = session.get(Container, job.ctid) if job.ctid is not None else None
+    addresses = session.exec(select(Address.address).where(Address.ctid == job.ctid).order_by(Address.address)).all() if container else []
+    return Story(job, events, begun, list(addresses), container.hostname if container else "")
+
+
+def story_shape(told: Story) -> dict[str, Any]:
+    """The story as JSON."""
+    return job_shape(told.job) | {
+        "addresses": told.addresses,
+        "events": [event_shape(event) for event in told.events],
+        "journal": [begun_shape(begun) for begun in told.begun],
+    }
+
+
+def show(told: Story) -> None:
+    """The story for a person."""
+    job = told.job
+    order = ", ".join(f"{field}={_plain(value)}" for field, value in job.order.items() if field != "kind")
+    place = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {job.node}" if job.node else "", *told.addresses) if part)
+    tries = ", ".join(
+        part for part in (f"{job.attempts} tries failed" if job.attempts else "", f"{job.crashes} workers died" if job.crashes else "") if part
+    )
+    length = f" after {span(job.ended_at - job.accepted_at)}" if job.ended_at else ""
+    facts([
+        ("job", job.id),
+        ("state", job.state),
+        ("kind", job.kind),
+        ("order", order),
+        ("asked by", job.producer + (f": {job.because}" if job.because else "")),
+        ("key", job.key if job.key != job.id else ""),
+        ("retry of", job.retry_of),
+        ("place", place),
+        ("accepted", clock_time(job.accepted_at) + (f", ended {clock_time(job.ended_at)}{length}" if job.ended_at else "")),
+        ("deadline", "" if job.ended else clock_time(job.deadline)),
+        ("worker", job.worker),
+        ("step", "" if job.ended else f"{job.step} ({job.progress:.0%})" if job.step else ""),
+        ("tries", tries),
+        ("cancel", "asked for, not done yet" if job.cancel_asked and not job.ended else ""),
+        ("error", f"{job.error_class}: {job.error}" if job.error_class else job.error),
+        ("result", ", ".join(f"{name}={_plain(value)}" for name, value in job.result.items())),
+    ])  # fmt: skip
+    say("")
+    table(("at", "state", "cause", "what"), _events(told.events), empty="no events")
+    if told.begun:
+        say("")
+        table(("step", "way", "try", "at", "took", "outcome", "code"), [_try(begun) for begun in told.begun], empty="", right=("try", "took", "code"))
+
+
+def _events(events: Sequence[Event]) -> list[tuple[object, ...]]:
+    """Steps stand in the journal below, so that their events are left out here where they say no more."""
+    return [
+        (clock_time(event.at), event.state, event.cause, event.why or _plain(event.data or ""))
+        for event in events
+        if event.cause != Cause.STEPPED or event.why
+    ]
+
+
+def _try(begun: Begun) -> tuple[object, ...]:
+    took = span(begun.ended_at - begun.at) if begun.ended_at else ""
+    return (begun.step, begun.direction, begun.attempt, clock_time(begun.at), took, begun.outcome or "not known yet", begun.code)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def row(job: Job) -> tuple[object, ...]:
+    """A job as a line of a list."""
+    what = job.order.get("hostname") or job.order.get("node") or job.order.get("host") or ""
+    return (short(job.id), job.kind, job.state, job.node, job.ctid, clock_time(job.accepted_at), job.error or what)
+
+
+COLUMNS = ("job", "kind", "state", "node", "ct", "accepted", "what")
