@@ -23,8 +23,11 @@ class Missing(Exception):
     """This machine has no such server."""
 
 
-def _tied(libc: ctypes.CDLL = ctypes.CDLL(None)) -> None:
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+LIBC = ctypes.CDLL(None)  # loaded before any fork
+
+
+def _tied() -> None:
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _poll(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -22,7 +22,8 @@ from producers.embedded.stopping import Stopping
 INTERRUPTED = 130
 State = Annotated[Path | None, typer.Option("--state", help="State folder (VZQ_STATE).", file_okay=False, show_default=False)]
 Speed = Annotated[
-    float | None, typer.Option("--speed", help="How many times as fast as real ones the simulated nodes work.", min=0.01, show_default=False)
+    float | None,
+    typer.Option("--speed", help="Latency of the simulated nodes: 1 is that of real ones, 0.1 a tenth of it.", min=0, show_default="0.1"),
 ]
 
 

