@@ -52,23 +52,30 @@ class Claim:
             raise Withdrawn("cancelled on request")
 
 
+class RunAlone(Exception):
+    """A worker died under this job before: it runs in a process of its own, so that only the guilty one can die of it."""
+
+
 class Claims:
     """The leases of one worker."""
 
-    def __init__(self, database: Database, clock: Clock, *, worker: str) -> None:
+    def __init__(self, database: Database, clock: Clock, *, worker: str, solo: bool = False) -> None:
         self._database = database
         self._clock = clock
+        self._solo = solo  # this process was started for one job alone
         self.worker = worker
         self.held: dict[str, Claim] = {}
 
     def take(self, session: Session, job_id: str, token: int) -> Claim | None:
-        """Claim the job if this token is the one it was dispatched with; None for a message that is late, double or overtaken."""
+        """Claim the job if this token is the one it was dispatched with; None for a message that is late, double or overtaken; raises RunAlone."""
         begun = self._clock.monotonic()
         job = session.get(Job, job_id, with_for_update=True)
         if job is None or job.token != token or job.lease_until is None or job.state not in (State.DISPATCHED, State.UNDOING):
             return None
         if job.worker is not None:
             return None
+        if job.crashes and not self._solo:
+            raise RunAlone(job_id)
         now = self._database.now(session)
         session.add(job.move(Cause.CLAIMED, now=now, worker=self.worker, token=token))
         job.worker, job.lease_until = self.worker, now + LEASE

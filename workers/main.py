@@ -26,9 +26,10 @@ from models.logs import configure
 from models.settings import Settings
 from models.vault import Vault
 from workers.actors import Bells
-from workers.claims import RENEW_S, Claims
+from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
 from workers.runs import Runs, World
+from workers.solo import Solos
 from workers.store import Store
 from workers.transport.links import Links
 
@@ -45,55 +46,77 @@ class WorkerSettings(BaseSettings):
 
 
 class WorkerProcess:
-    """Registers its slots, hears bells, keeps leases, and hands everything over when it is told to stop."""
+    """Keeps leases and runs jobs until it is told to stop; then it hands over, and what runs on nodes goes on there."""
 
-    def __init__(self, settings: Settings, own: WorkerSettings, *, site: str, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: Settings, *, site: str, registry: CollectorRegistry, solo: bool = False) -> None:
         self._settings = settings
-        self._own = own
         self._site = site
-        self._registry = registry
         self._clock = SystemClock()
         self._database = Database(settings.database_url, clock=self._clock)
-        self._host = socket.gethostname()
+        self._database.check_schema()
+        self._name = f"{socket.gethostname()}/{os.getpid()}/{int(self._clock.now().timestamp())}"
+        self._meters = WorkerMeters(registry)
+        self._claims = Claims(self._database, self._clock, worker=self._name, solo=solo)
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then hand over: what runs on nodes goes on there, another worker attaches."""
-        loop = asyncio.get_running_loop()
-        self._database.check_schema()
-        name = f"{self._host}/{os.getpid()}/{int(self._clock.now().timestamp())}"
-        meters = WorkerMeters(self._registry)
-        rng = random.Random()  # noqa: S311 - jitter
-        store = Store(self._database, self._clock, loop)
-        claims = Claims(self._database, self._clock, worker=name)
-        links = Links(client_key=self._settings.ssh_key_file, clock=self._clock, rng=rng)
-        world = World(self._database, store, claims, links, Vault(self._settings.key_file), self._clock, rng, meters)
-        runs = Runs(world)
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-
+    async def serve(self, slots: int) -> None:
+        """Register slots, hear bells, work until SIGTERM or SIGINT."""
+        loop, stopping = asyncio.get_running_loop(), self._stop_on_signals()
+        store, runs = self._open(loop)
+        solos = Solos(site=self._site)
         bells: Bells
 
         async def heard(job_id: str, token: int) -> None:
-            with meters.in_hand.track_inprogress():
-                await runs.answer(job_id, token)
+            try:
+                with self._meters.in_hand.track_inprogress():
+                    await runs.answer(job_id, token)
+            except RunAlone:
+                await solos.run(job_id, token)
             bells.wake_dispatcher()
 
         def ring(job_id: str, token: int) -> None:
             loop.call_soon_threadsafe(lambda: None if stopping.is_set() else self._keep(heard(job_id, token)))
 
         bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring)
-        await store.write(lambda session: self._register(session, name))
-        heart = asyncio.create_task(self._heartbeat(store, claims, meters))
+        await store.write(lambda session: self._register(session, slots))
+        heart = asyncio.create_task(self._heartbeat(store))
         bells.start()
-        log.info("worker_started", worker=name, site=self._site, slots=self._own.worker_slots)
+        log.info("worker_started", worker=self._name, site=self._site, slots=slots)
         bells.wake_dispatcher()
         await stopping.wait()
-        await self._hand_over(name, bells, store, links, heart)
-        log.info("worker_stopped", worker=name)
+        with contextlib.suppress(SQLAlchemyError):
+            await store.write(self._sign_off)
+        await asyncio.to_thread(bells.stop)
+        solos.stop()
+        await self._hand_over(store, heart)
+        bells.wake_dispatcher()
+        log.info("worker_stopped", worker=self._name)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    async def run_alone(self, job_id: str, token: int) -> None:
+        """Run one job and end."""
+        loop, stopping = asyncio.get_running_loop(), self._stop_on_signals()
+        store, runs = self._open(loop)
+        heart = asyncio.create_task(self._heartbeat(store))
+        self._keep(runs.answer(job_id, token))
+        ending = asyncio.create_task(stopping.wait())
+        await asyncio.wait([*self._tasks, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        await self._hand_over(store, heart)
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Store, Runs]:
+        rng = random.Random()  # noqa: S311 - jitter
+        store = Store(self._database, self._clock, loop)
+        self._links = Links(client_key=self._settings.ssh_key_file, clock=self._clock, rng=rng)
+        vault = Vault(self._settings.key_file)
+        return store, Runs(World(self._database, store, self._claims, self._links, vault, self._clock, rng, self._meters))
+
+    def _stop_on_signals(self) -> asyncio.Event:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        return stopping
+
+    def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -103,38 +126,36 @@ class WorkerProcess:
         if not task.cancelled() and task.exception() is not None:
             log.error("bell_unanswered", error=repr(task.exception()))  # it is rung again when the dispatch lease ends
 
-    def _register(self, session: Session, name: str) -> None:
+    def _register(self, session: Session, slots: int) -> None:
         now = self._database.now(session)
-        slots = dict.fromkeys(FAMILIES, self._own.worker_slots)
-        session.merge(Worker(name=name, site=self._site, host=self._host, slots=slots, started_at=now, seen_at=now))
+        session.merge(
+            Worker(name=self._name, site=self._site, host=socket.gethostname(), slots=dict.fromkeys(FAMILIES, slots), started_at=now, seen_at=now)
+        )
 
-    async def _heartbeat(self, store: Store, claims: Claims, meters: WorkerMeters) -> None:
+    def _sign_off(self, session: Session) -> None:
+        row = session.get(Worker, self._name)
+        if row is not None:
+            row.stopping = True
+            session.add(row)
+
+    async def _heartbeat(self, store: Store) -> None:
         """Renew all leases every few seconds; a renewal that fails is tried again at once, until the leases are over."""
         while True:
-            before, asked = self._clock.monotonic(), set(claims.held)
+            before, asked = self._clock.monotonic(), set(self._claims.held)
             try:
-                claims.renewed(await store.write(claims.renew), before=before, asked=asked)
+                self._claims.renewed(await store.write(self._claims.renew), before=before, asked=asked)
             except SQLAlchemyError as error:
-                meters.renewal_failed()
+                self._meters.renewal_failed()
                 log.warning("renewal_failed", error=str(error).splitlines()[0])
             await asyncio.sleep(max(0.2, RENEW_S - (self._clock.monotonic() - before)))
 
-    async def _hand_over(self, name: str, bells: Bells, store: Store, links: Links, heart: "asyncio.Task[None]") -> None:
-        def stop(session: Session) -> None:
-            row = session.get(Worker, name)
-            if row is not None:
-                row.stopping = True
-                session.add(row)
-
-        with contextlib.suppress(SQLAlchemyError):
-            await store.write(stop)
-        await asyncio.to_thread(bells.stop)
+    async def _hand_over(self, store: Store, heart: "asyncio.Task[None]") -> None:
+        """Give back what is in hand: another worker attaches to what runs on the nodes."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         heart.cancel()
-        bells.wake_dispatcher()
-        await links.close()
+        await self._links.close()
         await asyncio.to_thread(store.close)
         self._database.close()
 
@@ -144,23 +165,32 @@ def main() -> None:
     settings = Settings()
     parser = argparse.ArgumentParser(prog="vzq worker", description="Carries out the jobs of one site.")
     parser.add_argument("--site", default=settings.site, help="the site whose nodes this management host can reach")
+    parser.add_argument("--solo", nargs=2, metavar=("JOB", "TOKEN"), help=argparse.SUPPRESS)  # started by a worker itself
     arguments = parser.parse_args()
     configure()
-    own = WorkerSettings()
     registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
-    host, _, port = own.worker_metrics.rpartition(":")
     try:
-        start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
-    except OSError as error:
-        _give_up(f"cannot serve metrics on {own.worker_metrics}: {error.strerror}; set VZQ_WORKER_METRICS to a free host:port")
-    try:
-        asyncio.run(WorkerProcess(settings, own, site=arguments.site, registry=registry).run())
+        worker = WorkerProcess(settings, site=arguments.site, registry=registry, solo=arguments.solo is not None)
+        if arguments.solo:
+            asyncio.run(worker.run_alone(arguments.solo[0], int(arguments.solo[1])))
+        else:
+            own = WorkerSettings()
+            _serve_metrics(own.worker_metrics, registry)
+            asyncio.run(worker.serve(own.worker_slots))
     except (SchemaError, OSError) as error:
         _give_up(str(error))
     except SQLAlchemyError as error:
         _give_up(f"database cannot be used: {str(error).splitlines()[0]}")
+
+
+def _serve_metrics(where: str, registry: CollectorRegistry) -> None:
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    host, _, port = where.rpartition(":")
+    try:
+        start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
+    except OSError as error:
+        _give_up(f"cannot serve metrics on {where}: {error.strerror}; set VZQ_WORKER_METRICS to a free host:port")
 
 
 def _give_up(why: str) -> None:

@@ -52,15 +52,13 @@ class World:
 
 
 class Runs:
-    """Runs jobs as their bells come in; `in_hand` are the ones going on."""
+    """Runs jobs as their bells come in."""
 
-    def __init__(self, world: World, *, solo: bool = False) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._solo = solo
-        self.in_hand: dict[str, asyncio.Task[None]] = {}
 
     async def answer(self, job_id: str, token: int) -> Claim | None:
-        """A bell rang: claim the job and run it to the end of this run. A bell that is late, double or overtaken is dropped."""
+        """A bell rang: claim the job and run it to the end of this run. A bell that is late, double or overtaken is dropped; raises RunAlone."""
         claim = await self._world.store.write(lambda session: self._world.claims.take(session, job_id, token))
         if claim is None:
             self._world.meters.stale_bell()

@@ -83,7 +83,7 @@ VZCTL: Mapping[int, Meaning] = {
     29: _final("no OS template was named"),
     31: _final("the container is not running", "start it first"),
     32: _final("the container is running", "stop it first"),
-    33: _again("the container would not stop", "vzq tries again, the last time by force"),
+    33: _again("the container would not stop", "vzq tries again; if that goes on, stop it with --fast"),
     34: _fault("an address could not be added to the node's network", "cannot add address"),
     35: _final("the resource limits contradict one another", _PLAN),
     36: _final("the node would be overcommitted", "choose a smaller plan or another node"),
