@@ -29,8 +29,8 @@ class CannotStartError(Exception):
     """The house does not come up; says why and what to do."""
 
 
-class InterruptedStartError(Exception):
-    """Somebody wanted it to stop before it was ready."""
+class StoppedError(Exception):
+    """Somebody wanted it to stop before it was through."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,14 @@ class Embedded:
         """Keep everything running until somebody wants it to stop, or `until` says so."""
         while not self._stopping.asked and not until():
             self._look()
-            time.sleep(0.1)
+            time.sleep(0.05)
+
+    def mind(self, pause_s: float) -> None:
+        """Keep everything running for a moment; raises StoppedError when somebody wants it to stop."""
+        end = time.monotonic() + pause_s
+        self.tend(lambda: time.monotonic() >= end)
+        if self._stopping.asked:
+            raise StoppedError
 
     def stop(self) -> None:
         """Workers first, so that they give back what they have; then the service, Redis and the lab."""
@@ -150,7 +157,7 @@ class Embedded:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             if self._stopping.asked:
-                raise InterruptedStartError
+                raise StoppedError
             self._look()
             for name in needs:
                 if self._supervisor.deaths(name) >= TRIES:
