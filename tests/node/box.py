@@ -69,11 +69,13 @@ class Box:
         head, _, body = out.partition(b"\n")
         return Answer(process.returncode, head.decode().removeprefix("vzq1 "), body, err.decode(), process.pid)
 
-    def begin(self, step: str, *argv: str, token: int = 5, job: str = "J1", attempt: int = 1, wait: int = 20, stdin: bytes = b"") -> Answer:
-        return self.ask("begin", 101, token, job, step, "do", attempt, wait, len(stdin), "--", *argv, stdin=stdin)
+    def begin(
+        self, step: str, *argv: str, key: str = "101", token: int = 5, job: str = "J1", attempt: int = 1, wait: int = 20, stdin: bytes = b""
+    ) -> Answer:
+        return self.ask("begin", key, token, job, step, "do", attempt, wait, len(stdin), "--", *argv, stdin=stdin)
 
-    def attach(self, step: str, *, token: int = 5, job: str = "J1", attempt: int = 1, wait: int = 20) -> Answer:
-        return self.ask("attach", 101, token, job, step, "do", attempt, wait)
+    def attach(self, step: str, *, key: str = "101", token: int = 5, job: str = "J1", attempt: int = 1, wait: int = 20) -> Answer:
+        return self.ask("attach", key, token, job, step, "do", attempt, wait)
 
     def cancel(self, step: str, *, token: int = 5, grace: int = 5) -> Answer:
         return self.ask("cancel", 101, token, "J1", step, "do", 1, grace)
