@@ -10,6 +10,8 @@ from workers.openvz.conf import PAGE, UNLIMITED, barrier_of, limit_of, parse_con
 from workers.openvz.driver import Identity, Limits
 from workers.openvz.holds import has_addresses, has_identity, has_limits, has_onboot
 
+pytestmark = pytest.mark.quick
+
 MIB, GIB = 1 << 20, 1 << 30
 RECORDED = parse_conf(recorded("set-stopped-save", 'cat /etc/vz/conf/207.conf | grep -v "^#" | grep .').out)
 LIMITS = Limits(ram_bytes=128 * MIB, swap_bytes=64 * MIB, disk_bytes=1153433 * 1024, inodes=144179, cpus=1, cpuunits=500)

@@ -13,6 +13,8 @@ from workers.openvz.exit_codes import COMMAND, VZCTL, error_of, judge
 from workers.openvz.texts import last_line, signature_of
 from workers.openvz.vzctl import Vzctl
 
+pytestmark = pytest.mark.quick
+
 DRIVER = Vzctl()
 JOB = "01JD0000000000000000000000"
 

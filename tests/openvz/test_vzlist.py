@@ -11,6 +11,8 @@ from workers.commands import Finished
 from workers.openvz.driver import Listed
 from workers.openvz.vzlist import read_columns, read_json
 
+pytestmark = pytest.mark.quick
+
 
 def test_the_recorded_listing_is_read() -> None:
     listed = read_json(recorded("vzlist-json-fields", "vzlist -a -j -o ctid,status,ip,hostname,name"))

@@ -1,5 +1,6 @@
 """vzq-ct under every shell at hand: it plants for exactly one, clears only what is the job's, and believes no file."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from models.errors import NodeFault, Unexpected
 from tests.openvz.bench import JOB, OTHER, Bench, dead_pid
 from workers.commands import Finished
 from workers.openvz.driver import Sight
+from workers.openvz.rows import abilities_of, row_of
 from workers.openvz.sights import read_abilities, read_sight
 
 
@@ -308,6 +310,17 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(bench: Bench) -> None:
     assert (elsewhere / "data").exists()
 
 
+def test_a_tar_that_still_unpacks_does_not_stop_the_clearing(bench: Bench) -> None:
+    bench.make_half(101)
+    inside = bench.root / "vz/private/101.tmp/usr"
+    unpack = 'cd "$1" && n=0 && while : > "$n"; do n=$((n + 1)); sleep 0.02; done'
+    with subprocess.Popen(["sh", "-c", unpack, "tar", str(inside)], stderr=subprocess.DEVNULL) as tar:
+        answer = bench.run("clean", "101", JOB)
+        assert tar.wait(timeout=10)  # it ended because its folder is gone
+    assert (answer.code, answer.err) == (0, "")
+    assert not (bench.root / "vz/private/101.tmp").exists()
+
+
 def mounts(bench: Bench, *points: str) -> None:
     (bench.root / "proc/mounts").write_text("".join(f"/dev/sim {point} ext4 rw 0 0\n" for point in ("/", *points)))
 
@@ -398,8 +411,13 @@ def test_the_node_is_learned(bench: Bench) -> None:
     assert node.ctids == (101, 102, 103, 104)
     assert node.boot_id == "11111111-2222-3333-4444-555555555555"
     assert node.time_s > 1_600_000_000
+    assert abilities_of(json.loads(json.dumps(row_of(node)))) == node
 
 
 def test_this_machines_own_proc_vz_is_not_taken_for_the_nodes(one_bench: Bench) -> None:
     node = read_abilities(one_bench.run("facts"))
     assert (node.openvz, node.vswap, node.ploop, node.layout) == (False, True, False, "simfs")
+
+
+def test_a_row_of_nothing_holds_no_abilities() -> None:
+    assert abilities_of({}) is None

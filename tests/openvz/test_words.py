@@ -12,6 +12,8 @@ from workers.commands import Command
 from workers.openvz.driver import Abilities, Driver, Identity, Limits
 from workers.openvz.vzctl import Vzctl
 
+pytestmark = pytest.mark.quick
+
 MIB, GIB = 1 << 20, 1 << 30
 JOB = "01JD0000000000000000000000"
 PLAN = Limits(ram_bytes=512 * MIB, swap_bytes=256 * MIB, disk_bytes=10 * GIB, inodes=None, cpus=2, cpuunits=1000)
