@@ -48,7 +48,6 @@ SAMPLE_HEAD = """\
 #
 # the grace period is in seconds. See ctid.conf(5).
 #
-#
 
 # The memory of the container
 """  # with the body below a sample has the 35 lines of the recorded one

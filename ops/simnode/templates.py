@@ -46,7 +46,7 @@ SETFATTR = "/etc/vz/dists/scripts/postcreate.sh: 119: setfattr: not found"
 TEMPLATES = {
     template.name: template
     for template in (
-        Template("busybox-mini-x86_64", 2110, 0.07, 3.05, 0.02, 120, "/bin/sh", files=_files('ID=busybox\nVERSION_ID="1.35"\n')),
+        Template("busybox-mini-x86_64", 2110, 0.07, 2.2, 0.02, 120, "/bin/sh", files=_files('ID=busybox\nVERSION_ID="1.35"\n')),
         Template(
             "debian-12-x86_64-minbase",
             195_510,

@@ -30,6 +30,7 @@ class Making:
         self.ctid = ctid
         self.conf_is_ours = False
         self.private_is_ours = False
+        self.building_is_ours = False
         self.name_link: Path | None = None
         self.template = ""
 
@@ -39,7 +40,8 @@ class Making:
         return private.with_name(f"{private.name}.tmp")
 
     def take_back(self) -> None:
-        shutil.rmtree(self.building, ignore_errors=True)
+        if self.building_is_ours:
+            shutil.rmtree(self.building, ignore_errors=True)
         if self.private_is_ours and self.sandbox.private(self.ctid).exists():
             shutil.rmtree(self.sandbox.private(self.ctid), ignore_errors=True)
         if self.name_link:
@@ -155,8 +157,11 @@ async def _fill(call: Call, ctid: int, template: Template, tarball: Path, *, mak
     """Unpack into CTID.tmp, which then takes the place of the empty private area."""
     node = call.node
     building = making.building
-    shutil.rmtree(building, ignore_errors=True)
+    if building.exists():
+        await call.err(f"Warning: Temp dir {node.sandbox.shown(building)} already exists, deleting")
+        shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
+    making.building_is_ours = True
     if node.disk.free_kib < template.kib:
         await call.phase("space", 0.03)
         shown = node.sandbox.shown(building)

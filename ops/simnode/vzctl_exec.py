@@ -87,5 +87,5 @@ async def runscript(call: Call, ctid: int, words: list[str]) -> int:
         await node.latency.of("runscript")
         await call.err(UNPRIVILEGED)
         node.lend_environment(ctid)
-    code = await asyncio.shield(_ended(call, [str(script)], ctid))
+    code = await asyncio.shield(_ended(call, [node.shell_inside(ctid), str(script)], ctid))
     return code

@@ -114,9 +114,9 @@ async def _remove(call: Call, ctid: int, gone: list[str], *, comes_back: bool) -
     await call.out(f"Deleting IP address(es): {' '.join(gone)}")
     for address in gone:
         await call.node.remove_address(ctid, address)
-    await call.noise(AWK)
     if comes_back and not call.node.state(ctid).addresses:
         await call.noise('Cannot find device "venet0"')
+    await call.noise(AWK)
 
 
 async def _add(call: Call, ctid: int, new: list[str]) -> None:
