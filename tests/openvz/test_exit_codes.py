@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import AlreadyDone, JobError, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
@@ -152,6 +152,7 @@ def test_equal_failures_have_equal_signatures() -> None:
     assert one != signature_of(START, Finished(222, "", "something else"))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text(max_size=300), st.integers(1, 255))
 def test_any_text_and_code_gives_a_short_readable_error(text: str, code: int) -> None:
     error = error_of(START, Finished(code, text, text))
