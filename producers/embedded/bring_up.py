@@ -21,7 +21,8 @@ from producers.embedded.supervisor import Program, Supervisor
 from producers.house import House, open_house
 
 REDIS, LAB, SERVICE, WORKER = "redis", "lab", "service", "worker"
-PATIENCE_S = 60.0  # for the whole of it to work; on a slow machine it takes some ten seconds
+PATIENCE_S = 60.0  # for each thing that is waited for; on a slow machine all of it takes some ten seconds
+GIVEN_REDIS_S = 5.0  # a server that is not ours to start is there or it is not
 TRIES = 3  # deaths in a row before the start is given up
 
 
@@ -68,7 +69,7 @@ class Embedded:
         if wanted.lab:
             self._start(lab.program(settings, self._folder.lab, nodes=wanted.lab, speed=wanted.speed))
         self.house.database.upgrade()
-        self._until(self._redis_answers, f"the server at {_without_password(settings.redis)} answers", needs=[REDIS])
+        self._until_redis_answers()
         self._start(programs.service(settings, metrics=wanted.service_metrics))
         for number, name in enumerate(self._workers):
             self._start(programs.worker(settings, name=name, metrics=_nth(wanted.worker_metrics, number)))
@@ -152,9 +153,9 @@ class Embedded:
             self._supervisor.pids(), redis=_without_password(wanted.settings.redis), metrics={SERVICE: wanted.service_metrics, WORKER: ports}
         )
 
-    def _until(self, condition: Callable[[], bool], what: str, *, needs: Sequence[str]) -> None:
+    def _until(self, condition: Callable[[], bool], what: str, *, needs: Sequence[str] = (), patience_s: float = PATIENCE_S) -> None:
         """Wait for it, minding the children; raises CannotStartError when one of `needs` does not stay up or it takes too long."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while not condition():
             if self._stopping.asked:
                 raise StoppedError
@@ -165,8 +166,15 @@ class Embedded:
                         f"{name} does not stay up: {self._supervisor.last_words(name) or 'it said nothing'}; see {self._folder.logs}"
                     )
             if time.monotonic() > deadline:
-                raise CannotStartError(f"waited {PATIENCE_S:.0f} s in vain until {what}; see {self._folder.logs}")
+                raise CannotStartError(f"waited {patience_s:.0f} s in vain until {what}; see {self._folder.logs}")
             time.sleep(0.02)
+
+    def _until_redis_answers(self) -> None:
+        what = f"the server at {_without_password(self._wanted.settings.redis)} answers"
+        if self._wanted.settings.redis_url:
+            self._until(self._redis_answers, f"{what} (it must run, and VZQ_REDIS_URL must name it)", patience_s=GIVEN_REDIS_S)
+        else:
+            self._until(self._redis_answers, what, needs=[REDIS])
 
     def _redis_answers(self) -> bool:
         try:
@@ -187,7 +195,7 @@ class Embedded:
 def _nth(metrics: str, number: int) -> str:
     """The address of the number-th of several alike; port 0 stays 0, that is any free one."""
     host, _, port = metrics.rpartition(":")
-    return f"{host}:{int(port) + number}" if int(port) else metrics
+    return f"{host}:{int(port) + number}" if number and int(port) else metrics
 
 
 def _check_free(metrics: str, setting: str) -> None:

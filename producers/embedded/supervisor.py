@@ -72,8 +72,8 @@ class Supervisor:
         return started
 
     def deaths(self, name: str) -> int:
-        """How often it died in a row, without a steady life in between."""
-        return self._children[name].deaths
+        """How often it died in a row, without a steady life in between; 0 for what was never started."""
+        return self._children[name].deaths if name in self._children else 0
 
     def last_words(self, name: str) -> str:
         """The last line it wrote."""
@@ -88,16 +88,17 @@ class Supervisor:
         going = [child for name in names if (child := self._children.pop(name, None)) is not None]
         for child in going:
             _signal(child.process, signal.SIGTERM)
-        begun = self._monotonic()
-        while going:
+        begun, killed = self._monotonic(), set[str]()
+        while going := [child for child in going if child.process.poll() is None]:
             for child in going:
-                if self._monotonic() - begun > child.program.patience_s:
-                    self._say(f"{child.program.name} did not stop within {child.program.patience_s:.0f} s and is killed")
+                name, patience_s = child.program.name, child.program.patience_s
+                late = self._monotonic() - begun > patience_s
+                if name not in killed and (late or hurry()):
+                    killed.add(name)
                     _kill(child.process)
-                elif hurry():
-                    _kill(child.process)
-            going = [child for child in going if child.process.poll() is None]
-            time.sleep(0.02 if going else 0)
+                    if late:
+                        self._say(f"{name} did not stop within {patience_s:g} s and is killed")
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """SIGKILL to everything that is left, groups and all."""

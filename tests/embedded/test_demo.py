@@ -1,0 +1,59 @@
+"""The demo, and the auditor it stands on."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from producers.cli.demo_orders import sample
+from producers.embedded.auditor import SilentNodeError, look
+from producers.embedded.lab import nodes_of
+from tests.embedded.programs import environment
+from tests.embedded.test_up import Up, ups  # noqa: F401 - a fixture
+
+VZQ = [sys.executable, "-m", "producers.cli"]
+
+
+def test_the_demo_ends_with_the_word_of_the_nodes(server_folder: Path) -> None:
+    argv = [*VZQ, "demo", "orders", "--orders", "5", "--nodes", "2", "--speed", "0.02"]
+    ran = subprocess.run(argv, env=environment(TMPDIR=str(server_folder)), capture_output=True, text=True, timeout=110, check=False)
+    assert ran.returncode == 0, ran
+    assert ran.stdout.splitlines()[-1] == "5 of 5 orders done, 5 containers running, 0 lost, 0 doubled"
+    assert "accepted → done: p50" in ran.stdout
+    assert not list(server_folder.glob("vzq-demo-*"))
+
+
+def test_the_auditor_sees_what_the_house_does_not_know(server_folder: Path, ups: list[Up]) -> None:  # noqa: F811 - the fixture
+    up = Up(server_folder / "audit", "--lab", "2", "--speed", "0")
+    ups.append(up)
+    up.until("ready in")
+    made = up.vzq("order", "create", "--plan", "small", "--template", "busybox-mini-x86_64", "--hostname", "a.example.net", "--node", "n1", "--wait")
+    assert made.returncode == 0, made
+    control = [sys.executable, "-m", "ops.simnode", "ctl", "--state", str(up.state / "lab"), "n2"]
+    subprocess.run([*control, "stranger", "ctid=555", "name=theirs"], env=environment(), check=True, capture_output=True)
+    nodes, key = nodes_of(up.state / "lab"), up.state / "ssh" / "id_ed25519"
+    ours, theirs = sorted(asyncio.run(look(nodes, key)), key=lambda met: met.node)
+    assert (ours.node, ours.running, ours.answers, bool(ours.job)) == ("n1", True, True, True)
+    assert (theirs.node, theirs.ctid, theirs.job) == ("n2", 555, None)
+    subprocess.run([*control, "down"], env=environment(), check=True, capture_output=True)
+    with pytest.raises(SilentNodeError, match="node n2"):
+        asyncio.run(look(nodes, key))
+    assert up.ends() == 0
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("number", [1, 30, 75])
+def test_the_sample_gives_as_many_different_orders_as_are_asked_for(number: int) -> None:
+    orders = sample(number)
+    assert len({key for key, _ in orders}) == len({order.hostname for _, order in orders}) == number
+
+
+def test_a_demo_without_room_is_refused_with_the_reasons(server_folder: Path) -> None:
+    argv = [*VZQ, "demo", "--orders", "400", "--nodes", "1", "--speed", "0"]
+    ran = subprocess.run(argv, env=environment(TMPDIR=str(server_folder)), capture_output=True, text=True, timeout=110, check=False)
+    assert ran.returncode == 3, ran
+    assert "take fewer orders or more nodes" in ran.stderr
+    assert os.path.exists(server_folder)
