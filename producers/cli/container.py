@@ -13,7 +13,7 @@ from producers.cli.options import Json
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.shapes import container_shape, job_shape
 from producers.cli.sizes import as_size
-from producers.cli.story import COLUMNS, row
+from producers.cli.story import COLUMNS, RIGHT, rows
 from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="List and show containers.")
@@ -61,6 +61,7 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
             raise BadOrder({"CONTAINER": f"there is no container {container!r}; see `vzq container list`"})
         addresses = list(session.exec(select(Address.address).where(Address.ctid == found.ctid).order_by(Address.address)))
         jobs = session.exec(select(Job).where(Job.ctid == found.ctid).order_by(col(Job.id).desc()).limit(20)).all()
+        now = database.now(session)
     if json:
         as_json(container_shape(found, addresses) | {"jobs": [job_shape(job) for job in jobs]})
         return
@@ -80,4 +81,4 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
         ("made by job", short(found.job_id)),
     ])  # fmt: skip
     say("")
-    table(COLUMNS, map(row, jobs), empty="no job has had to do with it", right=("ct",))
+    table(COLUMNS, rows(jobs, now=now), empty="no job has had to do with it", right=RIGHT)

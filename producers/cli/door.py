@@ -1,6 +1,8 @@
 """Opens the house for one command: settings from the environment, the database at the right schema, intake and bell."""
 
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from models.settings import Settings
 from models.vault import make_key_file
 
 if TYPE_CHECKING:
+    import structlog  # noqa: PLC0415
+
     from producers.house import House
 
 
@@ -47,8 +51,13 @@ def database() -> Iterator[Database]:
 @contextmanager
 def house() -> "Iterator[House]":
     """For commands that place orders."""
-    from producers.house import open_house  # noqa: PLC0415 - brings dramatiq and redis, 0.3 s that reading need not pay
+    import structlog  # noqa: PLC0415 - with dramatiq and redis 0.3 s that commands which only read need not pay
 
+    from producers.house import open_house  # noqa: PLC0415
+
+    structlog.configure(  # a command speaks in sentences; only what is wrong in the log's own way may come between them
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING), logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
     opened = open_house(settings())
     try:
         _prepare(opened.settings, opened.database)

@@ -128,6 +128,8 @@ def ending(job: Job) -> str:
     text = f"{short(job.id)} {job.state}" + (f": {where}" if where else "")
     if job.state == State.DONE or not (job.ended or job.state == State.STUCK):
         return text
+    if job.state == State.CANCELLED and not job.error:
+        return text
     advice = f"decide with `vzq job resolve {short(job.id)} …`" if job.state == State.STUCK else f"see `vzq job show {short(job.id)}`"
     return f"{text}: {job.error or 'no error was recorded'}; {advice}"
 

@@ -47,9 +47,7 @@ def key(json: Json = False) -> None:
         as_json({"file": str(file), "public_key": public, "fingerprint": fingerprint, "made": made})
         return
     say(public)
-    warn(
-        f"{'made' if made else 'found'} in {file.absolute()}; append the line to /root/.ssh/authorized_keys on each node, then: vzq node add NAME --host HOST"
-    )
+    warn(f"{'made' if made else 'found'} in {file.absolute()}; append it to root's authorized_keys on each node, then: vzq node add NAME --host HOST")
 
 
 def _become(module: str, *args: str) -> None:

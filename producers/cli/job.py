@@ -12,7 +12,7 @@ from producers.cli import door
 from producers.cli.options import Because, By, Json, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
 from producers.cli.shapes import event_shape, job_shape
-from producers.cli.story import COLUMNS, row, show, story, story_shape
+from producers.cli.story import COLUMNS, RIGHT, rows, show, story, story_shape
 from producers.jobs import CHOICES, Choice, find
 from producers.refusals import BadOrder
 
@@ -43,10 +43,11 @@ def list_(
         query = query.where(Job.kind == kind)
     with door.database() as database, database.read() as session:
         jobs = session.exec(query).all()
+        now = database.now(session)
     if json:
         as_json([job_shape(job) for job in jobs])
         return
-    table(COLUMNS, map(row, jobs), empty="no jobs; order a container with `vzq order create`", right=("ct",))
+    table(COLUMNS, rows(jobs, now=now), empty="no jobs; order a container with `vzq order create`", right=RIGHT)
     if len(jobs) == limit:
         warn(f"the newest {limit} are shown; more with --limit")
 

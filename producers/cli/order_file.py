@@ -153,7 +153,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise _BadLine("is not UTF-8") from None
     except json.JSONDecodeError as error:
         torn = "" if raw.endswith(b"\n") else "; the line has no end, the file seems to be torn"
-        raise _BadLine(f"is not JSON: {error.msg} at column {error.colno}{torn}") from None
+        raise _BadLine(f"is not JSON: {error.msg} (column {error.colno}){torn}") from None
     except (RecursionError, ValueError) as error:  # too deep, or a number of thousands of digits
         raise _BadLine(f"is not an order: {error}") from None
     if not isinstance(fields, dict):

@@ -1,8 +1,9 @@
 """The whole story of a job on one screen: the order, its place, what happened, what was done on the node, how it stands."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -46,7 +47,7 @@ def story_shape(told: Story) -> dict[str, Any]:
 def show(told: Story) -> None:
     """The story for a person."""
     job = told.job
-    order = ", ".join(f"{field}={_plain(value)}" for field, value in job.order.items() if field != "kind")
+    order = ", ".join(f"{field}={_plain(value)}" for field, value in job.order.items() if field != "kind" and value not in (False, [], ""))
     place = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {job.node}" if job.node else "", *told.addresses) if part)
     tries = ", ".join(
         part for part in (f"{job.attempts} tries failed" if job.attempts else "", f"{job.crashes} workers died" if job.crashes else "") if part
@@ -95,10 +96,14 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def row(job: Job) -> tuple[object, ...]:
-    """A job as a line of a list."""
-    what = job.order.get("hostname") or job.order.get("node") or job.order.get("host") or ""
-    return (short(job.id), job.kind, job.state, job.node, job.ctid, clock_time(job.accepted_at), job.error or what)
+def rows(jobs: Iterable[Job], *, now: datetime) -> list[tuple[object, ...]]:
+    """Jobs as lines of a list."""
+    return [(short(job.id), job.kind, job.state, job.node, job.ctid, span(now - job.accepted_at), job.error or _about(job)) for job in jobs]
 
 
-COLUMNS = ("job", "kind", "state", "node", "ct", "accepted", "what")
+COLUMNS = ("job", "kind", "state", "node", "ct", "age", "what")
+RIGHT = ("ct", "age")
+
+
+def _about(job: Job) -> object:
+    return next((job.order[field] for field in ("hostname", "node", "host") if field in job.order), "")

@@ -1,0 +1,64 @@
+"""`vzq` called as a person would call it, on a state folder of its own. Redis is not there: orders are accepted all the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.database import Database
+from producers.cli import app
+from tests.factories import GIB, make_node, make_plan, make_pool
+
+SAMPLES = Path(__file__).parents[2] / "ops" / "samples"
+ORDERS = Path(__file__).parents[1] / "data" / "orders"
+Vzq = Callable[..., Result]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the house of this test is; it is founded by the first command."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("VZQ_STATE", str(folder))
+    for name in ("VZQ_DATABASE", "VZQ_REDIS_URL", "VZQ_SITE", "VZQ_SECRET_KEY_FILE", "VZQ_SSH_KEY", "VZQ_BY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return folder
+
+
+@pytest.fixture
+def vzq(state: Path) -> Vzq:
+    """`vzq("job", "list")`; exit code, standard output and standard error come back apart."""
+
+    def call(*args: str, given: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(app, list(args), input=given, prog_name="vzq")
+
+    return call
+
+
+@pytest.fixture
+def database(vzq: Vzq, state: Path):
+    """The database of a founded, empty house."""
+    assert vzq("upgrade").exit_code == 0
+    opened = Database(f"sqlite:///{state / 'vzq.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fleet(database: Database) -> Database:
+    """A house with two nodes, three plans and a pool: all of the sample's orders fit."""
+    with database.write() as session:
+        session.add_all(
+            [make_node("n1"), make_node("n2"), make_plan("small"), make_plan("medium", ram_bytes=GIB // 2), make_plan("large", ram_bytes=GIB)]
+        )
+        session.add(make_pool())
+    return database
+
+
+def rows(result: Result) -> Any:
+    """The JSON that a command printed."""
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
