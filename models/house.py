@@ -12,13 +12,12 @@ from models.columns import Instant
 class Worker(SQLModel, table=True):
     """A worker process and how many jobs it takes at once."""
 
-    name: str = Field(primary_key=True)  # host/pid/start, never used twice
+    name: str = Field(primary_key=True)  # host/home/pid/start, never used twice (workers/kin.py)
     site: str = Field(index=True)
     host: str
     slots: dict[str, int] = Field(sa_type=JSON)  # family → jobs at once
     started_at: datetime = Field(sa_type=Instant)
     seen_at: datetime = Field(sa_type=Instant)  # by the database's clock
-    stopping: bool = False  # takes nothing new
 
 
 class Counter(SQLModel, table=True):

@@ -29,6 +29,8 @@ def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
 
 
 def _unicast(text: str) -> str:
+    if "%" in text:  # a zone may hold any character, and no container's address has one
+        raise ValueError(f"{text[:40]!r} carries an IPv6 zone")
     address: IPv4Address | IPv6Address = ip_address(text)  # its ValueError already says what is wrong
     if address.is_multicast or address.is_unspecified:
         raise ValueError(f"{text!r} is not an address a host can have")

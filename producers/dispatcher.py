@@ -27,6 +27,7 @@ from producers.snapshot import due, snapshot, waits
 log = structlog.get_logger(__name__)
 DISPATCH_LEASE = timedelta(seconds=10)  # a message that nobody took by then counts as lost
 LOOK_FOR_ROOM = timedelta(seconds=5)  # how often a job without a place is placed again
+RENEWAL_GRACE_S = 6.0  # one renewal of 4 s and a margin
 CRASHES_ALLOWED = 2  # at the second worker that dies under it a job counts as poison
 
 
@@ -48,9 +49,20 @@ class Dispatcher:
         self._bell = bell
         self._clock = clock
         self._name = name
+        self._trust_leases_from = 0.0  # by the monotonic clock
 
     def go_round(self) -> Went:
         """One round; safe to repeat at any time, and to be killed at any instruction."""
+        try:
+            bells, outcome, expired = self._decide()
+        except Exception:
+            # Workers could not renew while the database was away: let them, before any of them counts as dead.
+            self._trust_leases_from = self._clock.monotonic() + RENEWAL_GRACE_S
+            raise
+        rung = self._bell.ring(bells)
+        return Went(len(bells), rung, expired, len(outcome.stay))
+
+    def _decide(self) -> tuple[list[tuple[str, int, str, str]], Round, int]:
         with self._database.write() as session:
             self._database.lock(session, "dispatch")
             now = self._database.now(session)
@@ -59,12 +71,14 @@ class Dispatcher:
             self._find_room(session, now)
             bells, outcome = self._dispatch(session, now)
             session.merge(Beat(name="dispatcher", at=now, data={"by": self._name}))
-        rung = self._bell.ring(bells)
-        return Went(len(bells), rung, expired, len(outcome.stay))
+        return bells, outcome, expired
 
     def _expire(self, session: Session, now: datetime) -> int:
         """Leases that ran out: a message nobody took, or a worker that died (index job_leased)."""
-        query = select(Job).where(col(Job.lease_until) < now).order_by(col(Job.lease_until)).limit(500).with_for_update(skip_locked=True)
+        trusted = col(Job.lease_until) < now
+        if self._clock.monotonic() < self._trust_leases_from:
+            trusted &= col(Job.worker).is_(None)
+        query = select(Job).where(trusted).order_by(col(Job.lease_until)).limit(500).with_for_update(skip_locked=True)
         jobs = session.exec(query).all()
         for job in jobs:
             if job.worker is None:

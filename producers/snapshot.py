@@ -101,7 +101,7 @@ def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) ->
 
 def _lanes(session: Session, now: datetime, busy: dict[tuple[str, str], Counter[Rank]]) -> dict[tuple[str, str], Lane]:
     totals: Counter[tuple[str, str]] = Counter()
-    for worker in session.exec(select(Worker).where(col(Worker.seen_at) > now - WORKER_SILENT, col(Worker.stopping).is_(False))).all():
+    for worker in session.exec(select(Worker).where(col(Worker.seen_at) > now - WORKER_SILENT)).all():
         totals.update({(worker.site, family): count for family, count in worker.slots.items()})
     families = {kind.family for kind in KINDS.values()}
     return {lane: Lane(total, busy.get(lane, Counter())) for lane, total in totals.items() if lane[1] in families}

@@ -3,20 +3,20 @@
 import argparse
 import asyncio
 import contextlib
-import os
 import random
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from models.clock import SystemClock
 from models.database import Database, SchemaError
@@ -25,6 +25,7 @@ from models.kinds import FAMILIES
 from models.logs import configure
 from models.settings import Settings
 from models.vault import Vault
+from workers import kin
 from workers.actors import Bells
 from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
@@ -54,7 +55,7 @@ class WorkerProcess:
         self._clock = SystemClock()
         self._database = Database(settings.database_url, clock=self._clock)
         self._database.check_schema()
-        self._name = f"{socket.gethostname()}/{os.getpid()}/{int(self._clock.now().timestamp())}"
+        self._name = kin.name(self._clock)
         self._meters = WorkerMeters(registry)
         self._claims = Claims(self._database, self._clock, worker=self._name, solo=solo)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -72,14 +73,19 @@ class WorkerProcess:
                     await runs.answer(job_id, token)
             except RunAlone:
                 await solos.run(job_id, token)
+                await store.write(self._bury)
             bells.wake_dispatcher()
 
         def ring(job_id: str, token: int) -> None:
             loop.call_soon_threadsafe(lambda: None if stopping.is_set() else self._keep(heard(job_id, token)))
 
+        def freed(jobs: int) -> None:
+            if jobs:
+                bells.wake_dispatcher()
+
         bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring)
         await store.write(lambda session: self._register(session, slots))
-        heart = asyncio.create_task(self._heartbeat(store))
+        heart = asyncio.create_task(self._heartbeat(store, freed))
         bells.start()
         log.info("worker_started", worker=self._name, site=self._site, slots=slots)
         bells.wake_dispatcher()
@@ -92,12 +98,21 @@ class WorkerProcess:
         bells.wake_dispatcher()
         log.info("worker_stopped", worker=self._name)
 
-    async def run_alone(self, job_id: str, token: int) -> None:
-        """Run one job and end."""
+    async def serve_alone(self) -> None:
+        """Run the jobs that a worker names on stdin, one after the other, and say on stdout when a run has ended; end with stdin."""
         loop, stopping = asyncio.get_running_loop(), self._stop_on_signals()
         store, runs = self._open(loop)
-        heart = asyncio.create_task(self._heartbeat(store))
-        self._keep(runs.answer(job_id, token))
+        heart = asyncio.create_task(self._heartbeat(store, lambda _: None))
+        lines = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+
+        async def one_by_one() -> None:
+            while line := await lines.readline():
+                job_id, token = line.split()
+                await runs.answer(job_id.decode(), int(token))
+                print("ended", flush=True)
+
+        self._keep(one_by_one())
         ending = asyncio.create_task(stopping.wait())
         await asyncio.wait([*self._tasks, ending], return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
@@ -133,17 +148,18 @@ class WorkerProcess:
         )
 
     def _sign_off(self, session: Session) -> None:
-        row = session.get(Worker, self._name)
-        if row is not None:
-            row.stopping = True
-            session.add(row)
+        session.execute(delete(Worker).where(col(Worker.name) == self._name))  # its slots are gone; what it has in hand is handed over next
 
-    async def _heartbeat(self, store: Store) -> None:
-        """Renew all leases every few seconds; a renewal that fails is tried again at once, until the leases are over."""
+    def _bury(self, session: Session) -> int:
+        return kin.bury(self._database, session, self._name)
+
+    async def _heartbeat(self, store: Store, freed: Callable[[int], None]) -> None:
+        """Renew all leases every few seconds, and free what dead workers of this host held; failures are tried again at once."""
         while True:
             before, asked = self._clock.monotonic(), set(self._claims.held)
             try:
                 self._claims.renewed(await store.write(self._claims.renew), before=before, asked=asked)
+                freed(await store.write(self._bury))
             except SQLAlchemyError as error:
                 self._meters.renewal_failed()
                 log.warning("renewal_failed", error=str(error).splitlines()[0])
@@ -165,14 +181,14 @@ def main() -> None:
     settings = Settings()
     parser = argparse.ArgumentParser(prog="vzq worker", description="Carries out the jobs of one site.")
     parser.add_argument("--site", default=settings.site, help="the site whose nodes this management host can reach")
-    parser.add_argument("--solo", nargs=2, metavar=("JOB", "TOKEN"), help=argparse.SUPPRESS)  # started by a worker itself
+    parser.add_argument("--solo", action="store_true", help=argparse.SUPPRESS)  # started by a worker itself (workers/solo.py)
     arguments = parser.parse_args()
     configure()
     registry = CollectorRegistry()
     try:
-        worker = WorkerProcess(settings, site=arguments.site, registry=registry, solo=arguments.solo is not None)
+        worker = WorkerProcess(settings, site=arguments.site, registry=registry, solo=arguments.solo)
         if arguments.solo:
-            asyncio.run(worker.run_alone(arguments.solo[0], int(arguments.solo[1])))
+            asyncio.run(worker.serve_alone())
         else:
             own = WorkerSettings()
             _serve_metrics(own.worker_metrics, registry)

@@ -29,7 +29,7 @@ from workers.plans.inquiry import Means
 from workers.plans.nodes import address_of
 from workers.steps import Plan, carry_out
 from workers.store import Store
-from workers.tools import Tools, abilities_of
+from workers.tools import Tools, known_abilities
 from workers.transport.links import Links
 
 log = structlog.get_logger(__name__)
@@ -150,7 +150,7 @@ class Runs:
     def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
         if claim.node is None:
             raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
-        driver = Vzctl(abilities_of(claim.node))
+        driver = Vzctl(known_abilities(claim.node))
         link = self._world.links.to(address_of(claim.node))
         hand = Hand(claim, link, Runner(link, clock=self._world.clock), driver, self._world.clock, self._world.meters)
         return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began), driver), hand

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from models.errors import Permanent
 from models.fleet import Node
 from models.vault import Vault, VaultError
 from workers.commands import Command, Finished
 from workers.openvz.driver import Abilities
+from workers.openvz.rows import abilities_of
 from workers.transport.ssh import Link
 
 LOOK_TIMEOUT = timedelta(seconds=60)
@@ -35,9 +35,9 @@ class Tools:
             raise Permanent(f"cannot open the order's password: {error}") from error
 
 
-def abilities_of(node: Node) -> Abilities:
+def known_abilities(node: Node) -> Abilities:
     """What was learned of the node when it was last looked at; raises Permanent for one that never was."""
-    if not node.abilities:
+    abilities = abilities_of(node.abilities)
+    if abilities is None:
         raise Permanent(f"nothing is known of node {node.name}; look at it with `vzq node observe {node.name}`")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in node.abilities.items()}
-    return Abilities(**values)
+    return abilities

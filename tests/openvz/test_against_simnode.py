@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("ops.simnode.node")
 
-from models.errors import AlreadyDone, JobError, Permanent, Retryable, Taken
+from models.errors import AlreadyDone, JobError, Permanent, Locked, Taken
 from ops.simnode.node import Node
 from ops.simnode.node_state import Flavour
 from tests.openvz.bench import JOB, OTHER, VZQ_CT
@@ -126,7 +126,7 @@ async def test_a_killed_create_can_be_cleared_and_done_again(lab: Lab) -> None:
     assert sight.exists
     assert not sight.whole
     assert sight.locked_by is not None
-    assert await error_of(lab, lab.driver.clean(101, JOB)) is Retryable
+    assert await error_of(lab, lab.driver.clean(101, JOB)) is Locked
     os.killpg(process.pid, signal.SIGKILL)
     await process.communicate()
     sight = await lab.look()

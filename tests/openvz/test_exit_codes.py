@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import AlreadyDone, JobError, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
+from models.errors import AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
 from tests.openvz.recordings import FOLDER, recorded, recordings
 from workers.commands import Command, Finished
 from workers.openvz.exit_codes import COMMAND, VZCTL, error_of, judge
@@ -20,7 +20,8 @@ JOB = "01JD0000000000000000000000"
 
 # facts §3.1, a letter a class; where two classes are possible, the one that was chosen.
 CLASSES: dict[type[JobError], set[int]] = {
-    Retryable: {6, 9, 15, 33, 50, 51, 52, 66, 68, 100, 153, 154, 155, 156, 157, 158, 159, 160, 161, 166, 167},
+    Locked: {9},
+    Retryable: {6, 15, 33, 50, 51, 52, 66, 68, 100, 153, 154, 155, 156, 157, 158, 159, 160, 161, 166, 167},
     Permanent: {1, 12, 13, 14, 20, 21, 27, 28, 29, 31, 32, 35, 36, 43, 47, 55, 63, 64, 67, 70, 71, 72, 73, 74, 79, 82, 85, 86, 89, 91, 99,
                 105, 106, 109},
     NodeFault: {2, 5, 7, 10, 11, 18, 22, 23, 24, 34, 46, 48, 49, 53, 54, 60, 61, 62, 65, 77, 87, 104, 107, 108, 127, 129, 130, 139, 144, 148,
@@ -47,18 +48,18 @@ LIVENESS, PASSWORD, SET = DRIVER.exec_true(101), DRIVER.set_password(101, "root"
 PLANT, CLEAN, UNPLANT = DRIVER.plant(101, JOB, sample="basic", layout="simfs"), DRIVER.clean(101, JOB), DRIVER.unplant(101, JOB)
 CREATE = Command("create", ["vzctl", "create", "101", "--ostemplate", "debian-12"])
 OVERRIDES = [
-    (CREATE, 82, Taken), (CREATE, 44, Taken), (CREATE, 46, NodeFault), (CREATE, 91, Permanent), (CREATE, 9, Retryable), (CREATE, 131, Taken),
+    (CREATE, 82, Taken), (CREATE, 44, Taken), (CREATE, 46, NodeFault), (CREATE, 91, Permanent), (CREATE, 9, Locked), (CREATE, 131, Taken),
     (CREATE, 3, Unsure), (CREATE, 99, Permanent), (CREATE, 48, NodeFault), (CREATE, 137, Unsure), (CREATE, 127, NodeFault), (CREATE, 14, Unsure),
     (START, 32, AlreadyDone), (START, 14, Permanent), (START, 31, Permanent), (START, 47, Permanent), (START, 43, Permanent),
     (START, 7, NodeFault), (START, 105, Permanent), (START, 133, Unsure),
     (STOP, 31, AlreadyDone), (STOP, 40, AlreadyDone), (STOP, 33, Retryable), (STOP, 14, Permanent),
-    (DESTROY, 14, AlreadyDone), (DESTROY, 32, Retryable), (DESTROY, 41, Retryable), (DESTROY, 9, Retryable),
+    (DESTROY, 14, AlreadyDone), (DESTROY, 32, Retryable), (DESTROY, 41, Retryable), (DESTROY, 9, Locked),
     (UMOUNT, 40, AlreadyDone), (UMOUNT, 51, Retryable), (UMOUNT, 32, Retryable),
     (SET, 131, Taken), (SET, 78, Taken), (SET, 28, Permanent), (SET, 100, Retryable),
     (LIVENESS, 31, Retryable), (LIVENESS, 7, Retryable), (LIVENESS, 3, Retryable), (LIVENESS, 14, Permanent), (LIVENESS, 47, Permanent),
     (PASSWORD, 31, Permanent), (PASSWORD, 7, Retryable), (PASSWORD, 1, Permanent), (PASSWORD, 127, Permanent), (PASSWORD, 46, Unexpected),
-    (PLANT, 17, Taken), (PLANT, 66, Permanent), (PLANT, 74, NodeFault), (PLANT, 127, NodeFault), (CLEAN, 9, Retryable), (CLEAN, 17, Taken),
-    (CLEAN, 75, Retryable), (CLEAN, 16, Unexpected), (UNPLANT, 9, Retryable), (UNPLANT, 17, Taken), (UNPLANT, 16, Unexpected),
+    (PLANT, 17, Taken), (PLANT, 66, Permanent), (PLANT, 74, NodeFault), (PLANT, 127, NodeFault), (CLEAN, 9, Locked), (CLEAN, 17, Taken),
+    (CLEAN, 75, Retryable), (CLEAN, 16, Unexpected), (UNPLANT, 9, Locked), (UNPLANT, 17, Taken), (UNPLANT, 16, Unexpected),
     (START, 250, Unexpected), (CREATE, 8, Unexpected), (DRIVER.listing(), 1, Unexpected), (LIVENESS, 200, Unexpected),
 ]  # fmt: skip
 

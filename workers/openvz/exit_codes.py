@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from models.errors import AlreadyDone, JobError, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
+from models.errors import AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
 from workers.commands import Command, Finished
 from workers.openvz.texts import last_line, signature_of
 
@@ -33,6 +33,10 @@ _REPAIR = "repair the node; its jobs wait meanwhile"
 
 def _again(cause: str, now: str = _AGAIN, *, seconds: int = 15) -> Meaning:
     return Meaning(Retryable, cause, now, after=timedelta(seconds=seconds))
+
+
+def _locked() -> Meaning:
+    return Meaning(Locked, "another vzctl or vzmigrate holds the container's lock", _AGAIN, after=timedelta(seconds=2))
 
 
 def _final(cause: str, now: str = _ORDER) -> Meaning:
@@ -63,7 +67,7 @@ VZCTL: Mapping[int, Meaning] = {
     5: _fault("the kernel is no OpenVZ kernel or its modules are missing", "not an OpenVZ kernel"),
     6: _again("the node is out of memory or processes", seconds=60),
     7: _fault("the kernel refused to make or enter the container", "kernel refuses containers"),
-    9: _again("another vzctl or vzmigrate holds the container's lock", seconds=5),
+    9: _locked(),
     10: _fault("vz.conf is missing or cannot be read", "vz.conf"),
     11: _fault("a helper program of vzctl is missing", "vzctl helper missing"),
     12: _final("vzctl was refused the permission", "see that vzq comes in as root on the node"),
@@ -190,7 +194,7 @@ COMMAND: Mapping[tuple[str, int], Meaning] = {
     ("vzq-ct", 66): _final("a file that vzq-ct needs is missing or odd", "see the samples in /etc/vz/conf and vz.conf"),
     ("vzq-ct", 74): _fault("vzq-ct could not write", "disk-full", "free space on the node or mount it writable; its jobs wait meanwhile"),
     ("vzq-ct", 75): _again("something of the container is still in use"),
-    ("vzq-ct", 9): _again("another vzctl or vzmigrate holds the container's lock", seconds=5),
+    ("vzq-ct", 9): _locked(),
     ("vzq-ct", 17): _taken("the id belongs to somebody else on the node", "nothing was touched; order another id or free this one"),
     ("vzq-ct", 127): _fault("vzq-ct is not on the node", "not enrolled", "enrol the node again; its jobs wait meanwhile"),
     ("vzlist", 127): _fault("there is no vzlist on the node", "vzctl missing"),

@@ -8,7 +8,7 @@ from workers.claims import Claim
 from workers.openvz.driver import Driver, Identity, Limits, Sight
 from workers.reach import answers
 from workers.steps import Plan, Step, Wait
-from workers.tools import Tools, abilities_of
+from workers.tools import Tools, known_abilities
 
 EXEC_WITHIN = timedelta(minutes=3)
 ANSWER_WITHIN = timedelta(minutes=3)
@@ -20,7 +20,7 @@ def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     if container is None or claim.node is None:
         raise Permanent("the order has no place; retry it")
     ct, node = container.ctid, claim.node
-    abilities = abilities_of(node)
+    abilities = known_abilities(node)
     sample = abilities.sample
     if sample is None:
         raise Permanent(f"node {node.name} has no configuration sample (/etc/vz/conf/ve-*.conf-sample); install vzctl's samples and retry")

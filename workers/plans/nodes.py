@@ -1,6 +1,5 @@
 """Taking a machine into the fleet, and looking at it again."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from models.orders import EnrolNode, ScanHostKey
 from workers.node.install import install
 from workers.node.runner import Runner
 from workers.openvz.driver import Abilities
+from workers.openvz.rows import row_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
 from workers.transport.ssh import Link, NodeAddress, scan_host_key
@@ -75,7 +75,7 @@ async def learn(link: Link, clock: Clock) -> dict[str, Any]:
     driver.judge(command, answer)
     abilities = driver.abilities(answer)
     _usable(abilities)
-    return {"abilities": asdict(abilities), "highest_token": await Runner(link, clock=clock).highest()}
+    return {"abilities": row_of(abilities), "highest_token": await Runner(link, clock=clock).highest()}
 
 
 def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime) -> None:
