@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ops.simnode.node import Node
+    from ops.simnode.containers import Containers
 
 LOOPBACK = ip_network("127.0.0.0/8")  # the only addresses a simulated node may take on this machine
 PORT = 7000
@@ -15,7 +15,7 @@ PORT = 7000
 class Answers:
     """The TCP listeners of one node's running containers."""
 
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: "Containers") -> None:
         self.node = node
         self._open: dict[str, tuple[int, asyncio.Server | None]] = {}
         self._late: set[asyncio.Task[None]] = set()
@@ -56,6 +56,11 @@ class Answers:
                 await writer.drain()
         finally:
             writer.close()
+
+    @property
+    def listening(self) -> list[str]:
+        """Addresses that are listened on now."""
+        return [address for address, (_, server) in self._open.items() if server]
 
     async def close(self, ctid: int, address: str) -> None:
         """Refuse connections from now on."""

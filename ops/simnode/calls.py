@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONGEST = 4 << 20  # bytes of one request; more than the kernel lets anybody pass as arguments
 
 
-class Refused(Exception):  # noqa: N818  a vzctl answer, not a fault of the program
+class Refused(Exception):
     """The tool says `message` on stderr and ends with `code`."""
 
     def __init__(self, code: int, message: str = "") -> None:
@@ -32,7 +32,7 @@ class Call:
         self.node = node
         self.words = words[1:]
         self.path = words[0]  # of the tool as it was called
-        self.tool = os.path.basename(words[0])
+        self.tool = words[0].rpartition("/")[2]
         self.folder = folder
         self.given = given  # the caller's whole input, for tools that take it with the question
         self.files = files  # the caller's stdin, stdout, stderr
@@ -74,7 +74,7 @@ class Call:
 
     async def _say(self, kind: bytes, text: str) -> None:
         if self._logged:
-            self.node.log(self, text)
+            self.node.journal.log(self, text)
         if not self.quiet:
             await self.write(kind, f"{text}\n".encode(errors="surrogateescape"))
 
@@ -148,7 +148,12 @@ class CallServer:
     async def _read(self, link: socket.socket, files: list[int]) -> Call | None:
         loop = asyncio.get_running_loop()
         readable = loop.create_future()
-        loop.add_reader(link.fileno(), lambda: readable.done() or readable.set_result(None))
+
+        def has_come() -> None:
+            loop.remove_reader(link.fileno())
+            readable.set_result(None)
+
+        loop.add_reader(link.fileno(), has_come)
         try:
             await readable
         finally:
@@ -195,9 +200,9 @@ class CallServer:
         except Exception as error:  # noqa: BLE001  a fault of the simulator must not look like an answer of vzctl
             code = 254
             await call.noise(f"{call.tool}: the simulator itself failed: {error!r}")
-            self.node.report(call, error)
+            self.node.journal.failed(call, error)
         finally:
-            self.node.journal(call, code)
+            self.node.journal.ended(call, code)
         await call.write(b"c", str(code).encode())
 
     async def _watch(self, call: Call, link: socket.socket, work: "asyncio.Task[None]") -> None:

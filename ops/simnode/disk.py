@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Call
-    from ops.simnode.node import Node
+    from ops.simnode.containers import Containers
 
 INODES = 13_000_000
 SYSTEM_KIB = 2_400_000  # what a fresh node has on /vz already: caches and the like
@@ -13,7 +13,7 @@ SYSTEM_KIB = 2_400_000  # what a fresh node has on /vz already: caches and the l
 class Disk:
     """Free space is counted, never measured, so that a full disk costs nothing."""
 
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: "Containers") -> None:
         self.node = node
         self.sizes: dict[int, int] = {}  # KiB of each container's private area
         self.inodes: dict[int, int] = {}
@@ -29,7 +29,7 @@ class Disk:
             return self.fixed_free_kib
         return max(self.size_kib - SYSTEM_KIB - sum(self.sizes.values()), 0)
 
-    def _figures(self, kind: str) -> tuple[int, int]:
+    def figures(self, kind: str) -> tuple[int, int]:
         if kind == "i":
             return INODES, INODES - 12_000 * len(self.sizes) - 90_000
         return self.size_kib, self.free_kib
@@ -44,7 +44,7 @@ async def df(call: "Call") -> int:
     if not mine or any(word.startswith("--") for word in call.words):
         await call.write(b"x", "\0".join(["/bin/df", *call.words]).encode(errors="surrogateescape"))
         return 0
-    size, free = node.disk._figures("i" if "i" in flags else "k")
+    size, free = node.disk.figures("i" if "i" in flags else "k")
     used = size - free
     percent = f"{-(-used * 100 // max(size, 1))}%"
     head = ("Inodes", "IUsed", "IFree", "IUse%") if "i" in flags else ("1024-blocks", "Used", "Available", "Capacity")

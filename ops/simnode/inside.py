@@ -4,10 +4,8 @@ There is no real container: a process starts in the private area and has the con
 but an absolute path in it is the machine's. See ops/docs/simnode.md.
 """
 
-import asyncio
 import base64
 import hashlib
-import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,23 +14,23 @@ from ops.simnode import processes
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Call
-    from ops.simnode.node import Node
+    from ops.simnode.containers import Containers
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def search_path(node: "Node", ctid: int) -> str:
+def search_path(node: "Containers", ctid: int) -> str:
     """The container's PATH; it also marks the container's processes."""
     return f"{node.inside_bin(ctid)}:{PATH}"
 
 
-def family(node: "Node", ctid: int) -> set[int]:
+def family(node: "Containers", ctid: int) -> set[int]:
     """All living processes of the container."""
     entry = f"PATH={search_path(node, ctid)}"
     return processes.family(node.inside.get(ctid, set()), entry=entry, folder=node.sandbox.private(ctid))
 
 
-def environment(node: "Node", ctid: int) -> dict[str, str]:
+def environment(node: "Containers", ctid: int) -> dict[str, str]:
     """All that `vzctl exec` passes on (facts §2.5)."""
     env = {"HOME": "/", "TERM": "linux", "PATH": search_path(node, ctid)}
     if node.shell_inside(ctid) == "/bin/sh":
@@ -57,7 +55,7 @@ def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None)
         await process.ended()
         node.inside.get(ctid, set()).discard(process.pid)  # the number may soon be somebody else's
 
-    node.later(asyncio.create_task(forget()))
+    node.later(forget())
     return process
 
 
@@ -115,6 +113,6 @@ async def ps(call: "Call") -> int:
     ctid = _ctid(call)
     node = call.node
     lines = ["PID   USER     COMMAND", "    1 root     init"]
-    lines += [f"{pid:>5} root     {node.command_line(pid)}" for pid in sorted(family(node, ctid)) if os.path.exists(f"/proc/{pid}")]
+    lines += [f"{pid:>5} root     {node.command_line(pid)}" for pid in sorted(family(node, ctid)) if processes.alive(pid)]
     await call.print("\n".join(lines) + "\n")
     return 0

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import termios
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
@@ -30,13 +31,17 @@ class Output(asyncio.Protocol):
         self.transport: asyncio.ReadTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.ReadTransport, transport)
+        self.transport = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.session.say(data, self.datatype)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.session.output_ended(self)
+
+
+def _itself(output: Output) -> Output:
+    return output
 
 
 class Input(asyncio.Protocol):
@@ -77,7 +82,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         return True
 
     def session_started(self) -> None:
-        self.node.later(asyncio.create_task(self._run()))
+        self.node.later(self._run())
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if self._stdin is None:
@@ -91,7 +96,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._stdin.close()
         return True  # our own output goes on
 
-    def signal_received(self, signal: str) -> None:  # noqa: A002  asyncssh's name
+    def signal_received(self, signal: str) -> None:
         if self.process and signal in SIGNALS:
             self.process.send(SIGNALS[signal])
 
@@ -155,7 +160,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         for pipe, datatype in outputs:
             output = Output(self, datatype)
             self._open_outputs.add(output)
-            await loop.connect_read_pipe(lambda output=output: output, pipe)
+            await loop.connect_read_pipe(partial(_itself, output), pipe)
         self._stdin, _ = await loop.connect_write_pipe(Input, process.popen.stdin)
         if self.channel is None:
             self.connection_lost(None)

@@ -1,6 +1,5 @@
 """What an administrator does behind vzq's back: containers of his own, and a lock held by his own vzctl."""
 
-import asyncio
 import os
 import shlex
 import signal
@@ -65,5 +64,5 @@ async def hold_lock(node: "Node", ctid: int, seconds: float) -> int:
         if lock.exists() and lock.read_text().startswith(f"{process.pid}\n"):
             lock.unlink()
 
-    node.later(asyncio.create_task(release()))
+    node.later(release())
     return process.pid

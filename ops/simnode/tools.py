@@ -10,6 +10,7 @@ from ops.simnode import disk, inside, vzctl, vzlist
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Tool
+    from ops.simnode.containers import Containers
     from ops.simnode.node import Node
 
 TOOLS: dict[str, "Tool"] = {
@@ -90,7 +91,7 @@ def install_on_node(node: "Node") -> None:
         _write(shared / name, text)
 
 
-def install_inside(node: "Node", ctid: int) -> None:
+def install_inside(node: "Containers", ctid: int) -> None:
     """Give a container its folder of fakes; the folder's name tells a fake which container it is in."""
     folder = node.inside_bin(ctid)
     folder.mkdir(parents=True, exist_ok=True)

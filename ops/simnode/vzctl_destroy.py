@@ -1,6 +1,5 @@
 """vzctl destroy."""
 
-import os
 import shutil
 
 from ops.simnode.calls import Call, Refused
@@ -40,11 +39,12 @@ def _forget(call: Call, ctid: int) -> None:
     """The configuration is kept as `.destroyed`; the name, the dump and the container's fakes go."""
     node = call.node
     conf = node.sandbox.conf(ctid)
-    name = (node.conf_of(ctid) or {}).get("NAME")
+    kept = node.conf_of(ctid)
+    name = kept.get("NAME") if kept else None
     link = node.sandbox.names_dir / (name or "")
     if name and link.is_symlink() and link.readlink().name == conf.name:
         link.unlink()
-    os.replace(conf, f"{conf}.destroyed")
+    conf.replace(f"{conf}.destroyed")
     node.sandbox.dump(ctid).unlink(missing_ok=True)
     shutil.rmtree(node.inside_bin(ctid), ignore_errors=True)
     node.save()
