@@ -159,7 +159,11 @@ class _Book:
             yield Reason("place", "no node has room for it yet")
         if job.holder is not None:
             since = _span(self._now - job.holder.since)
-            yield Reason("container", f"container {job.ctid} has {job.holder.kind} {job.holder.job} before it ({job.holder.state}, {since})", holder=job.holder.job)
+            yield Reason(
+                "container",
+                f"container {job.ctid} has {job.holder.kind} {job.holder.job} before it ({job.holder.state}, {since})",
+                holder=job.holder.job,
+            )
         elif job.ctid in self._containers:
             yield Reason("container", f"container {job.ctid} was given to another job this moment", holder=self._containers[job.ctid])
         if job.node is not None:

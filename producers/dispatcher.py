@@ -113,7 +113,12 @@ class Dispatcher:
 
     def _find_room(self, session: Session, now: datetime) -> None:
         """Place the jobs that were accepted without a place, oldest first."""
-        query = select(Job).where(waits, col(Job.due_at) <= now, col(Job.node).is_(None), col(Job.kind) == "create-container").order_by(col(Job.id)).limit(20)
+        query = (
+            select(Job)
+            .where(waits, col(Job.due_at) <= now, col(Job.node).is_(None), col(Job.kind) == "create-container")
+            .order_by(col(Job.id))
+            .limit(20)
+        )
         for job in session.exec(query.with_for_update(skip_locked=True)).all():
             order = ORDER.validate_python(job.order | {"password": None})
             if not isinstance(order, CreateContainer) or job.state != State.QUEUED:

@@ -77,7 +77,9 @@ def retry(intake: Intake, vault: Vault, session: Session, job: Job, *, by: str, 
         if secret is None:
             raise Refusal(f"the password of job {job.id} has been erased; place the order again with a password")
         order["password"] = vault.open(secret.sealed)
-    return intake.submit(session, ORDER.validate_python(order), by=by, because=because or f"retry of {job.id}", key=f"retry:{job.id}", retry_of=job.id)
+    return intake.submit(
+        session, ORDER.validate_python(order), by=by, because=because or f"retry of {job.id}", key=f"retry:{job.id}", retry_of=job.id
+    )
 
 
 def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str, now: datetime) -> Event:

@@ -88,7 +88,12 @@ class DispatcherMeters:
     """What the dispatcher of this process does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._rounds = Histogram("vzq_dispatch_round_seconds", "How long a round took", registry=registry, buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5))
+        self._rounds = Histogram(
+            "vzq_dispatch_round_seconds",
+            "How long a round took",
+            registry=registry,
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+        )
         self._dispatched = Counter("vzq_jobs_dispatched_total", "Jobs let go", registry=registry)
         self._silent = Counter("vzq_publish_failures_total", "Messages that did not reach Redis; they are sent again", registry=registry)
         self._expired = Counter("vzq_leases_expired_total", "Leases that ran out: lost messages and dead workers", registry=registry)

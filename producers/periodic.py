@@ -7,8 +7,8 @@ from sqlmodel import col, select
 
 from models.database import Database
 from models.fleet import Node, NodeState
-from models.lifecycle import FINAL, State
 from models.jobs import Job
+from models.lifecycle import FINAL, State
 from models.orders import ObserveNode
 from producers.intake import Intake
 

@@ -91,7 +91,9 @@ def rooms(session: Session, site: str, *, now: datetime) -> list[Room]:
     taken = {
         node: (memory, disk)
         for node, memory, disk in session.execute(
-            select(Container.node, func.sum(Container.ram_bytes), func.sum(Container.disk_bytes)).where(Container.site == site).group_by(Container.node)
+            select(Container.node, func.sum(Container.ram_bytes), func.sum(Container.disk_bytes))
+            .where(Container.site == site)
+            .group_by(Container.node)
         )
     }
     return [

@@ -28,7 +28,9 @@ def due(session: Session, now: datetime) -> Sequence[Job]:
     """Jobs whose hour has come: a window per rank, producer and node, so that no long queue hides the others (index job_due)."""
     place = func.row_number().over(partition_by=(col(Job.rank), col(Job.producer), col(Job.node)), order_by=(col(Job.due_at), col(Job.id)))
     ranked = select(col(Job.id).label("id"), place.label("place")).where(waits, col(Job.due_at) <= now).subquery()
-    query = select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
+    query = (
+        select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
+    )
     return session.exec(query).all()
 
 

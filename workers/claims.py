@@ -121,5 +121,3 @@ def held(session: Session, claim: Claim, worker: str) -> Job:
     if job is None or job.token != claim.token or job.worker != worker or job.lease_until is None:
         raise Stale(f"job {claim.job.id} was taken from worker {worker} (token {claim.token})")
     return job
-
-

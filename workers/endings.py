@@ -97,7 +97,6 @@ def released(session: Session, job: Job, now: datetime, *, why: str) -> None:
     job.lease_until, job.worker, job.due_at = None, None, now
 
 
-
 def _go_back(session: Session, job: Job, now: datetime) -> None:
     """An undoing job that began nothing has nothing to undo."""
     job.attempts, job.due_at = 0, now

@@ -19,13 +19,13 @@ ATTACH_TIMEOUT = timedelta(minutes=30)  # longer than any step's own time-out; t
 class Hand:
     """The Node of workers/steps.py for one container."""
 
-    def __init__(self, claim: Claim, link: Link, runner: Runner, driver: Driver, clock: Clock, meters: WorkerMeters) -> None:
+    def __init__(self, claim: Claim, link: Link, driver: Driver, *, clock: Clock, meters: WorkerMeters) -> None:
         if claim.container is None:
             raise ValueError(f"job {claim.job.id} has no container")
         self._claim = claim
         self._ctid = claim.container.ctid
         self._link = link
-        self._runner = runner
+        self._runner = Runner(link, clock=clock)
         self._driver = driver
         self._clock = clock
         self._meters = meters

@@ -114,7 +114,11 @@ class Journal:
         session.add(begun)
         session.add(job)
         again = f", try {attempt}" if attempt > 1 else ""
-        session.add(job.move(Cause.STEPPED, now=now, why=f"{'undo ' if direction == 'undo' else ''}{step}{again}", step=step, attempt=attempt, direction=direction))
+        session.add(
+            job.move(
+                Cause.STEPPED, now=now, why=f"{'undo ' if direction == 'undo' else ''}{step}{again}", step=step, attempt=attempt, direction=direction
+            )
+        )
         session.flush()  # the try's own id
         return begun
 

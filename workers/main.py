@@ -110,7 +110,7 @@ class WorkerProcess:
             while line := await lines.readline():
                 job_id, token = line.split()
                 await runs.answer(job_id.decode(), int(token))
-                print("ended", flush=True)
+                print("ended", flush=True)  # noqa: T201 - the answer that workers/solo.py waits for
 
         self._keep(one_by_one())
         ending = asyncio.create_task(stopping.wait())
@@ -210,7 +210,7 @@ def _serve_metrics(where: str, registry: CollectorRegistry) -> None:
 
 
 def _give_up(why: str) -> None:
-    print(f"vzq worker: {why}", file=sys.stderr)
+    print(f"vzq worker: {why}", file=sys.stderr)  # noqa: T201 - to the person who started it
     sys.exit(5)
 
 

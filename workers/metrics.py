@@ -12,7 +12,9 @@ class WorkerMeters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Histogram("vzq_run_seconds", "One run of a job, from claim to its end", ["kind"], registry=registry, buckets=RUN_BUCKETS)
-        self._steps = Histogram("vzq_step_seconds", "One try of a step on a node", ["kind", "step", "direction"], registry=registry, buckets=STEP_BUCKETS)
+        self._steps = Histogram(
+            "vzq_step_seconds", "One try of a step on a node", ["kind", "step", "direction"], registry=registry, buckets=STEP_BUCKETS
+        )
         self._stale = Counter("vzq_stale_bells_total", "Messages dropped because they were late, double or overtaken", registry=registry)
         self._fenced = Counter("vzq_fenced_runs_total", "Runs that stopped because their lease or token was over", registry=registry)
         self.in_hand = Gauge("vzq_jobs_in_hand", "Jobs this worker is running", registry=registry)

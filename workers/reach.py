@@ -29,7 +29,15 @@ async def _ping(address: str, patience_s: float) -> bool:
 async def _ping_by_program(address: str, patience_s: float) -> bool:
     try:
         ping = await asyncio.create_subprocess_exec(
-            "ping", "-n", "-c", "1", "-W", str(max(1, round(patience_s))), address, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            "ping",
+            "-n",
+            "-c",
+            "1",
+            "-W",
+            str(max(1, round(patience_s))),
+            address,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise Permanent("this management host may not send ICMP and has no `ping`; install iputils-ping or probe the pool by tcp:PORT") from None

@@ -22,7 +22,6 @@ from workers.claims import Claim, Claims
 from workers.hand import Hand
 from workers.journal import Journal
 from workers.metrics import WorkerMeters
-from workers.node.runner import Runner
 from workers.openvz.vzctl import Vzctl
 from workers.plans import INQUIRIES, PLANS
 from workers.plans.inquiry import Means
@@ -81,12 +80,14 @@ class Runs:
             world.meters.fenced()
             log.warning("run_fenced", job=claim.job.id, token=claim.token, why=stale.why)
         except asyncio.CancelledError:
-            await self._until_written(journal, partial(endings.released, why=f"worker {world.claims.worker} stops; what runs on the node goes on there"))
+            await self._until_written(
+                journal, partial(endings.released, why=f"worker {world.claims.worker} stops; what runs on the node goes on there")
+            )
             raise
         except SQLAlchemyError as error:
             log.error("run_without_database", job=claim.job.id, error=str(error).splitlines()[0])  # noqa: TRY400 - a known fault
             await self._until_written(journal, partial(endings.released, why="the database was away"))
-        except Exception as error:  # noqa: BLE001 - the top of a run: nothing is undone on a guess, a person looks
+        except Exception as error:
             if not isinstance(error, Unexpected):
                 log.exception("run_broken", job=claim.job.id)
             await self._until_written(journal, partial(endings.unexpected, error=error))
@@ -152,7 +153,7 @@ class Runs:
             raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
         driver = Vzctl(known_abilities(claim.node))
         link = self._world.links.to(address_of(claim.node))
-        hand = Hand(claim, link, Runner(link, clock=self._world.clock), driver, self._world.clock, self._world.meters)
+        hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters)
         return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began), driver), hand
 
     async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
