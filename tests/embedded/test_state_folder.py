@@ -42,7 +42,7 @@ def test_somebodys_home_is_not_taken_for_a_state_folder(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UnusableError, match="cannot be used as state folder: .*; choose another with --state"):
+    with pytest.raises(UnusableError, match=r"cannot be used as state folder: .*; choose another with --state"):
         StateFolder(tmp_path / "file" / "state").take()
 
 

@@ -125,7 +125,7 @@ def test_a_second_ctrl_c_kills_everything_at_once(server_folder: Path, ups: list
 def test_ctrl_c_before_it_is_ready_stops_it(server_folder: Path, ups: list[Up]) -> None:
     up = Up(server_folder / "early")
     ups.append(up)
-    until(lambda: (up.state / "up.json").exists())
+    until((up.state / "up.json").exists)
     children = up.children()
     assert up.ends() == 130
     assert not any(alive(pid) for pid in children.values())
