@@ -18,8 +18,6 @@ from models.settings import Settings
 from models.vault import make_key_file
 
 if TYPE_CHECKING:
-    import structlog  # noqa: PLC0415
-
     from producers.house import House
 
 

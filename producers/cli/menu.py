@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,5 +108,4 @@ def _listed(name: str, entry: Entry) -> None:
 
 
 for _name, _entry in MENU.items():
-    if find_spec(_entry.module) is not None:
-        _listed(_name, _entry)
+    _listed(_name, _entry)

@@ -83,7 +83,7 @@ def list_(json: Json = False) -> None:
     """All pools, with how many of their addresses are in use."""
     with door.database() as database, database.read() as session:
         pools = session.exec(select(Pool).order_by(Pool.site, Pool.name)).all()
-        used: dict[str, int] = dict(session.execute(select(Address.pool, func.count()).group_by(Address.pool)).tuples())
+        used: dict[str, int] = dict(session.execute(select(Address.pool, func.count()).group_by(Address.pool)).all())
     shapes = [pool_shape(pool, used=used.get(pool.name, 0), size=_range(pool).size) for pool in pools]
     if json:
         as_json(shapes)

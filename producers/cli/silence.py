@@ -21,7 +21,7 @@ def silence(session: Session, waiting: Iterable[Job], *, now: datetime) -> list[
     beat = session.get(Beat, "dispatcher", populate_existing=True)
     if beat is None or beat.at < now - SERVICE_SILENT:
         sentences.append("no service is alive, so nothing is sent to workers; start one with `vzq service` (or everything with `vzq up`)")
-    alive = session.exec(select(Worker).where(col(Worker.seen_at) >= now - WORKER_SILENT, col(Worker.stopping).is_(False))).all()
+    alive = session.exec(select(Worker).where(col(Worker.seen_at) >= now - WORKER_SILENT)).all()
     for site, family in lanes:
         here = [worker for worker in alive if worker.site == site]
         if not here:
