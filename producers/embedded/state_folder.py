@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-OURS = {"up.lock", "up.json", "vzq.sqlite", "secret.key", "ssh", "logs"}  # any of these tells a state folder from somebody's home
+OURS = {"up.lock", "vzq.sqlite"}  # one of these, or nothing but what may come before them, tells a state folder from somebody's home
+BEFORE = {"secret.key", "ssh"}  # made by `vzq key`
 LINGER_S = 20.0  # how long children of a killed supervisor may take to end
 
 
@@ -60,7 +61,7 @@ class StateFolder:
     def _make(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = {entry.name for entry in self.path.iterdir()}
-        if there and not there & OURS:
+        if not there & OURS and not there <= BEFORE:
             raise UnusableError(f"{self.path} holds other things and is no state folder of vzq; choose another with --state or VZQ_STATE")
         if self.path.stat().st_uid != os.geteuid():
             raise UnusableError(f"{self.path} belongs to somebody else (uid {self.path.stat().st_uid}); choose another with --state or VZQ_STATE")

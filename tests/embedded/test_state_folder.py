@@ -40,6 +40,26 @@ def test_somebodys_home_is_not_taken_for_a_state_folder(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.parametrize("names", [("ssh", "passwd"), ("logs",), ("secret.key", "hosts")])
+def test_a_folder_that_only_looks_a_little_like_one_is_left_alone(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    tmp_path.chmod(0o755)
+    with pytest.raises(UnusableError):
+        StateFolder(tmp_path).take()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert {entry.name for entry in tmp_path.iterdir()} == set(names)
+
+
+@pytest.mark.parametrize("names", [("secret.key", "ssh"), ("vzq.sqlite", "ssh", "notes"), ()])
+def test_what_other_commands_made_first_is_taken(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    folder = StateFolder(tmp_path)
+    folder.take()
+    folder.leave()
+
+
 def test_a_place_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableError, match=r"cannot be used as state folder: .*; choose another with --state"):
