@@ -68,6 +68,8 @@ class Embedded:
         before = lab.stamp(self._folder.lab)
         if wanted.lab:
             self._start(lab.program(settings, self._folder.lab, nodes=wanted.lab, speed=wanted.speed))
+        elif lab.nodes_of(self._folder.lab):
+            self._say(f"lab      not started; its nodes do not answer until it is: --lab {len(lab.nodes_of(self._folder.lab))}")
         self.house.database.upgrade()
         self._until_redis_answers()
         self._start(programs.service(settings, metrics=wanted.service_metrics))
