@@ -1,6 +1,5 @@
 """vzq-run is killed after each of its lines in turn; whatever it then says of the run must be true."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -149,6 +148,7 @@ class CancelIsKilled(Story):
 STORIES = [BeginIsKilled, BeginIsKilledAndAskedAgain, BeginWithInputIsKilled, AttachIsKilled, CancelIsKilled]
 
 
+@pytest.mark.timeout(300)  # some 600 kills in all
 @pytest.mark.parametrize("kind", STORIES)
 def test_a_kill_after_any_line_leaves_a_truth(kind: type[Story], dash_box: Box, places: list[int], tmp_path: Path) -> None:
     story = kind(dash_box)
@@ -175,5 +175,5 @@ def lines_reached(story: Story, places: list[int], folder: Path) -> Iterator[int
     story.call(folder / "telling")
     story.settle()
     told = (story.box.root / "trace").read_text().split()
-    os.unlink(story.box.root / "trace")
+    (story.box.root / "trace").unlink()
     return iter(sorted({int(word) for word in told}))

@@ -93,7 +93,7 @@ def test_attach_to_what_never_began_seals_it(box: Box) -> None:
 
 def test_the_command_outlives_its_waiter(box: Box) -> None:
     waiter = box.start("begin", 101, 5, "J1", "make", "do", 1, 20, 0, "--", "sh", "-c", "sleep 0.5; echo out; exit 4")
-    until(lambda: (box.folder("make") / "out").exists())
+    until((box.folder("make") / "out").exists)
     os.killpg(waiter.pid, signal.SIGKILL)
     assert box.attach("make", wait=0).head == "running"
     answer = box.attach("make")
@@ -105,7 +105,7 @@ def test_the_end_is_reported_at_once(box: Box) -> None:
     go = box.root / "go"
     os.mkfifo(go)
     waiter = box.start("begin", 101, 5, "J1", "make", "do", 1, 20, 0, "--", "sh", "-c", f"read x <{go}")
-    until(lambda: (box.folder("make") / "out").exists())
+    until((box.folder("make") / "out").exists)
     other = box.start("attach", 101, 5, "J1", "make", "do", 1, 20)
     time.sleep(0.1)  # both wait by now; were they not, the test would only be easier
     went = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_command_that_a_signal_ended_has_the_shells_code(box: Box) -> None:
 def test_a_command_whose_keeper_was_killed_still_runs(box: Box) -> None:
     witness = box.root / "witness"
     box.begin("make", "sh", "-c", f"sleep 1; touch {witness}", wait=0)
-    until(lambda: (box.folder("make") / "out").exists())  # else the keeper would die before it starts anything
+    until((box.folder("make") / "out").exists)  # else the keeper would die before it starts anything
     os.kill(box.keeper("make"), signal.SIGKILL)
     assert box.attach("make", wait=0).head == "running"
     assert box.attach("make").head == "vanished boot=same"
@@ -231,7 +231,7 @@ def test_a_secret_is_in_no_file_and_no_argument(box: Box) -> None:
     secret = b"tr0ub4dor-and-3\n"
     box.start("begin", 101, 5, "J1", "password", "do", 1, 20, len(secret), "--", "sh", "-c", "read x; sleep 0.5", "quiet").stdin.write(secret)
     box.started[-1].stdin.flush()
-    until(lambda: (box.folder("password") / "out").exists())
+    until((box.folder("password") / "out").exists)
     seen = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, check=True).stdout
     assert b"vzq-keep" in seen
     assert secret.strip() not in seen
