@@ -38,7 +38,7 @@ def test_without_any_the_operator_is_told_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_what_was_written_survives_a_kill(server_folder: Path) -> None:
-    folder = server_folder / "killed"
+    folder = server_folder / "killed-redis"
     folder.mkdir()
     process, url = servers.start_redis(folder)
     with redis.Redis.from_url(url) as client:

@@ -96,7 +96,7 @@ def test_a_house_comes_up_survives_deaths_stops_in_order_and_goes_on_where_it_wa
 
 
 def test_nothing_outlives_a_killed_supervisor_and_the_next_one_takes_over(server_folder: Path, ups: list[Up]) -> None:
-    up = Up(server_folder / "killed", "--workers", "2")
+    up = Up(server_folder / "orphaned", "--workers", "2")
     ups.append(up)
     up.until("ready in")
     children = up.children()
