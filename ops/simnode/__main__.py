@@ -20,6 +20,7 @@ usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
   slow factor=F               all steps take F times as long (1/F undoes it)
   down | up | reboot          power; a reboot ends everything, takes a new boot id and starts ONBOOT=yes
   cut | unreachable | reachable   the network to the node: drop connections now; refuse them; listen again
+  silent                      connections stay, but nothing passes any more, as when packets vanish; `reachable` ends it
   lock ctid=N seconds=S       another process, `vzctl stop N`, holds the container's lock
   stranger ctid=N [name=…] [address=…] [running=true]
   freeze ctid=N | thaw ctid=N | halt ctid=N | password ctid=N user=root password=…
@@ -36,14 +37,14 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder of the nodes; what is in it is taken up again")
     made.add_argument("--nodes", type=int, default=1, metavar="N", help="how many (default 1)")
-    made.add_argument("--port", type=int, default=0, help="of the first node, others follow; 0: any free ones, the same again after a restart")
+    made.add_argument("--port", type=int, default=0, help="of the first node, others follow; 0: any free, kept over restarts")
     made.add_argument("--host", default="127.0.0.1", help="address the SSH servers listen on (default 127.0.0.1)")
     made.add_argument("--seed", type=int, default=0, help="of all that is left to chance")
-    made.add_argument("--speed", type=float, default=0.1, metavar="F", help="times the recorded latencies: 1 as recorded, 0.1 (default) ten times faster, 0 none")
+    made.add_argument("--speed", type=float, default=0.1, metavar="F", help="factor on all latencies: 1 as recorded, 0.1 by default, 0 none")
     made.add_argument("--name-prefix", default="n", help="nodes are called n1, n2, … by default")
     made.add_argument("--authorized-keys", type=Path, metavar="FILE", help="who may log in; read anew at each login")
     made.add_argument("--any-key", action="store_true", help="let any key in (tests)")
-    made.add_argument("--faults", type=Path, action="append", default=[], metavar="FILE", help="JSON list of requests as ctl takes them, carried out at start")
+    made.add_argument("--faults", type=Path, action="append", default=[], metavar="FILE", help="JSON list of ctl requests for the start")
     made.add_argument("--memory-mib", type=int, default=Flavour.memory_mib)
     made.add_argument("--cpus", type=int, default=Flavour.cpus)
     made.add_argument("--disk-gib", type=int, default=Flavour.disk_kib >> 20)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Answers:
 
     async def open(self, ctid: int, address: str, *, after_s: float) -> None:
         """Answer on `address` after so many real seconds; addresses outside 127/8 only count as up."""
-        if ip_address(address) not in LOOPBACK:
+        if ip_interface(address).ip not in LOOPBACK:
             return
         self._open[address] = (ctid, None)
         if not after_s:
@@ -43,11 +43,11 @@ class Answers:
                 await self._answer(ctid, writer)
 
         with contextlib.suppress(OSError):  # taken, e.g. by a twin on another node: this one stays silent
-            self._open[address] = (ctid, await asyncio.start_server(answer, address, PORT, backlog=512))
+            self._open[address] = (ctid, await asyncio.start_server(answer, str(ip_interface(address).ip), PORT, backlog=512))
 
     async def _answer(self, ctid: int, writer: asyncio.StreamWriter) -> None:
         try:
-            while self.node.state(ctid).frozen:  # accepted by the kernel, but nobody inside reads
+            while self.node.state(ctid).frozen:  # noqa: ASYNC110   # accepted by the kernel, but nobody inside reads
                 await asyncio.sleep(0.01)
             state = self.node.state(ctid)
             if state.running:

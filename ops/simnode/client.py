@@ -4,7 +4,7 @@ This file is copied into the node's folders with its first line and SOCKET fille
 it imports only what is built into the interpreter. Its process id is what the lock files name, so killing it kills the command.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _socket
 import posix
 import sys
@@ -51,7 +51,7 @@ def ask(words: list[bytes]) -> "_socket.socket":
         link.connect(b"\0" + SOCKET)
     except OSError:
         put(2, words[0].rsplit(b"/", 1)[-1] + b": this simulated node is switched off (start `python -m ops.simnode`)\n")
-        posix._exit(255)
+        posix._exit(255)  # noqa: SLF001  the quick way out: nothing is open that needs closing
     try:
         folder = posix.getcwdb()
     except OSError:
@@ -84,7 +84,7 @@ def answer(link: "_socket.socket") -> None:
             elif kind == b"e":
                 put(2, text)
             elif kind == b"c":
-                posix._exit(int(text))
+                posix._exit(int(text))  # noqa: SLF001
             elif kind == b"s":
                 die(int(text))
             elif kind == b"x":  # not for the simulator: run the real tool of that name

@@ -3,7 +3,6 @@
 Values stand between double quotes without any escaping, unknown keys stay, lines without `=` are skipped with a warning.
 """
 
-import os
 from pathlib import Path
 
 
@@ -22,11 +21,7 @@ class Conf:
     @property
     def broken_lines(self) -> list[int]:
         """Numbers of the lines vzctl warns of."""
-        return [
-            number
-            for number, line in enumerate(self.lines, 1)
-            if line.strip() and not line.lstrip().startswith("#") and "=" not in line
-        ]
+        return [number for number, line in enumerate(self.lines, 1) if line.strip() and not line.lstrip().startswith("#") and "=" not in line]
 
     def _places(self, key: str) -> list[int]:
         return [place for place, line in enumerate(self.lines) if line.lstrip().partition("=")[0].strip() == key]
@@ -42,9 +37,7 @@ class Conf:
         return unescaped(value)
 
     def keys(self) -> list[str]:
-        return [
-            line.partition("=")[0].strip() for line in self.lines if "=" in line and not line.lstrip().startswith("#")
-        ]
+        return [line.partition("=")[0].strip() for line in self.lines if "=" in line and not line.lstrip().startswith("#")]
 
     def set(self, key: str, value: str) -> None:
         line, places = f'{key}="{value}"', self._places(key)
@@ -61,11 +54,11 @@ class Conf:
         """Replace the file in one step; a kill before the rename leaves `.tmp` beside the old file."""
         fresh = Path(f"{self.path}.tmp")
         fresh.write_text("".join(f"{line}\n" for line in self.lines), errors="surrogateescape")
-        os.replace(fresh, self.path)
+        fresh.replace(self.path)
 
 
 def unescaped(value: str) -> str:
-    """Backslashes away, as vzctl's reader does: `say \\ it` reads `say  it`."""
+    """The text without its backslashes, as vzctl's reader leaves it."""
     out, escaped = [], False
     for letter in value:
         if letter == "\\" and not escaped:

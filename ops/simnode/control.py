@@ -26,13 +26,13 @@ async def _fault(machine: Machine, request: Request) -> object:
     return machine.node.faults.shown()
 
 
-async def _clear(machine: Machine, request: Request) -> object:
+async def _clear(machine: Machine, _: Request) -> object:
     machine.node.faults.clear()
     machine.node.disk.fixed_free_kib = None
     return []
 
 
-async def _faults(machine: Machine, request: Request) -> object:
+async def _faults(machine: Machine, _: Request) -> object:
     return machine.node.faults.shown()
 
 
@@ -47,33 +47,39 @@ async def _slow(machine: Machine, request: Request) -> object:
     return {"speed": machine.node.latency.speed}
 
 
-async def _down(machine: Machine, request: Request) -> object:
+async def _down(machine: Machine, _: Request) -> object:
     await machine.power_off()
     return {"up": machine.node.up}
 
 
-async def _up(machine: Machine, request: Request) -> object:
+async def _up(machine: Machine, _: Request) -> object:
     await machine.power_on()
     return machine.about()
 
 
-async def _reboot(machine: Machine, request: Request) -> object:
+async def _reboot(machine: Machine, _: Request) -> object:
     await machine.reboot()
     return {"up": machine.node.up}
 
 
-async def _cut(machine: Machine, request: Request) -> object:
+async def _cut(machine: Machine, _: Request) -> object:
     return {"connections": machine.server.cut()}
 
 
-async def _unreachable(machine: Machine, request: Request) -> object:
+async def _unreachable(machine: Machine, _: Request) -> object:
     await machine.server.close()
     return {}
 
 
-async def _reachable(machine: Machine, request: Request) -> object:
+async def _reachable(machine: Machine, _: Request) -> object:
+    await machine.server.close()
     await machine.server.open()
     return machine.about()
+
+
+async def _silent(machine: Machine, _: Request) -> object:
+    machine.server.silence()
+    return {"connections": len(machine.server.connections)}
 
 
 async def _lock(machine: Machine, request: Request) -> object:
@@ -111,26 +117,26 @@ async def _password(machine: Machine, request: Request) -> object:
     return {"is": inside.password_is(private, request.get("user", "root"), request["password"])}
 
 
-async def _list(machine: Machine, request: Request) -> object:
+async def _list(machine: Machine, _: Request) -> object:
     node = machine.node
-    ctids = sorted({*node.sandbox.ctids(), *node.table, *(int(n) for n in os.listdir(node.sandbox.private_dir) if n.isdigit())} - {0})
+    ctids = sorted({*node.sandbox.ctids(), *node.table, *node.sandbox.private_ids()} - {0})
     return [_shown(machine, ctid) for ctid in ctids]
 
 
-async def _ps(machine: Machine, request: Request) -> object:
+async def _ps(machine: Machine, _: Request) -> object:
     node = machine.node
     inner = [{"pid": pid, "ctid": ctid, "argv": node.command_line(pid)} for ctid in node.inside for pid in sorted(inside.family(node, ctid))]
     outer = [{"pid": call.pid, "ctid": call.ctid, "argv": call.shown} for call in node.calls.running.values()]
     return {"commands": outer, "inside": inner, "connections": len(machine.server.connections)}
 
 
-async def _about(machine: Machine, request: Request) -> object:
+async def _about(machine: Machine, _: Request) -> object:
     return {**machine.about(), "up": machine.node.up}
 
 
 OPERATIONS: dict[str, Operation] = {
     "fault": _fault, "clear": _clear, "faults": _faults, "disk": _disk, "slow": _slow, "down": _down, "up": _up,
-    "reboot": _reboot, "cut": _cut, "unreachable": _unreachable, "reachable": _reachable, "lock": _lock,
+    "reboot": _reboot, "cut": _cut, "silent": _silent, "unreachable": _unreachable, "reachable": _reachable, "lock": _lock,
     "stranger": _stranger, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password, "list": _list,
     "ps": _ps, "about": _about,
 }  # fmt: skip

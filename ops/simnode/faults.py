@@ -34,12 +34,7 @@ class Fault:
             raise ValueError(f"unknown action {self.action!r}; use one of {', '.join(ACTIONS)}")
 
     def meets(self, command: str, ctid: int | None, phase: str) -> bool:
-        return (
-            self.command in ("*", command)
-            and self.phase == phase
-            and self.ctid in (None, ctid)
-            and (not self.times or self.struck < self.times)
-        )
+        return self.command in ("*", command) and self.phase == phase and self.ctid in (None, ctid) and (not self.times or self.struck < self.times)
 
 
 class Faults:
@@ -75,9 +70,7 @@ class Faults:
         if fault.action == "kill":
             os.kill(call.pid, signal.SIGKILL)
             await asyncio.Event().wait()  # the watcher sees the client gone and ends this call
-        elif fault.action == "slow":
-            await asyncio.sleep(fault.seconds)
-        elif fault.seconds:
+        elif fault.action == "slow" or fault.seconds:
             await asyncio.sleep(fault.seconds)
         else:
             await self._cleared.wait()

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ops.simnode.node import Node
@@ -25,7 +25,7 @@ class LabSettings:
     name_prefix: str = "n"
     authorized_keys: Path | None = None
     any_key: bool = False
-    flavour: Flavour = Flavour()
+    flavour: Flavour = field(default_factory=Flavour)
 
 
 def socket_name(state: Path, which: str) -> str:
@@ -42,6 +42,14 @@ class Machine:
         self.server = server
         self._booting: asyncio.Task[None] | None = None
 
+    async def switch_off(self) -> None:
+        """End of the lab: what runs is written down to run again at the next start."""
+        if self._booting:
+            self._booting.cancel()
+        await self.server.close()
+        if self.node.up:
+            await self.node.close()
+
     async def power_off(self) -> None:
         """Down: connections refused, sessions and everything on the node gone."""
         if self._booting:
@@ -51,7 +59,12 @@ class Machine:
             await self.node.crash()
 
     async def power_on(self) -> None:
-        """Boot and listen again; containers with ONBOOT=yes start."""
+        """Boot and listen again; containers with ONBOOT=yes start. Waits for a boot that is under way."""
+        if self._booting is None or self._booting.done():
+            self._booting = asyncio.create_task(self._boot())
+        await asyncio.shield(self._booting)
+
+    async def _boot(self) -> None:
         if not self.node.up:
             await self.node.boot()
             await self.server.open()
@@ -59,7 +72,7 @@ class Machine:
     async def reboot(self) -> None:
         """Power off now, and on again after the node's boot time, without waiting for it."""
         await self.power_off()
-        self._booting = asyncio.create_task(self.power_on())
+        self._booting = asyncio.create_task(self._boot())
 
     def about(self) -> dict[str, str | int]:
         """What a client needs to reach the node."""
@@ -107,20 +120,16 @@ class Lab:
         settings = self.settings
         folder = settings.state / name
         folder.mkdir(exist_ok=True)
-        chance = random.Random(f"{settings.seed}/{name}")  # noqa: S311  play, not secrets
+        chance = random.Random(f"{settings.seed}/{name}")
         flavour = replace(settings.flavour)
         node = Node(folder, name=name, socket_name=socket_name(settings.state, name), flavour=flavour, speed=settings.speed, chance=chance)
-        server = SshServer(
-            node, host=settings.host, port=port, keys_file=settings.authorized_keys, any_key=settings.any_key, chance=chance
-        )
+        server = SshServer(node, host=settings.host, port=port, keys_file=settings.authorized_keys, any_key=settings.any_key, chance=chance)
         return Machine(node, server)
 
     async def close(self) -> None:
         """Switch all off in order: what ran runs again at the next start."""
         for machine in self.machines.values():
-            await machine.server.close()
-            if machine.node.up:
-                await machine.node.close()
+            await machine.switch_off()
 
 
 def _kept_ports(state: Path) -> dict[str, int]:

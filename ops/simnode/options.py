@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from ipaddress import ip_interface
 
 from ops.simnode.calls import Refused
@@ -13,9 +14,9 @@ UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": PA
 NUMBER = re.compile(r"(\d+(?:\.\d+)?)([BKMGTP]?)", re.IGNORECASE)
 NAME = re.compile(r"[A-Za-z0-9 _+.-]{1,64}")
 
-PAGES = "lockedpages privvmpages shmpages physpages vmguarpages oomguarpages swappages".split()
-BYTES = "kmemsize tcpsndbuf tcprcvbuf othersockbuf dgramrcvbuf dcachesize".split()
-COUNTS = "numproc numtcpsock numflock numpty numsiginfo numothersock numfile numiptent avnumproc".split()
+PAGES = ("lockedpages", "privvmpages", "shmpages", "physpages", "vmguarpages", "oomguarpages", "swappages")
+BYTES = ("kmemsize", "tcpsndbuf", "tcprcvbuf", "othersockbuf", "dgramrcvbuf", "dcachesize")
+COUNTS = ("numproc", "numtcpsock", "numflock", "numpty", "numsiginfo", "numothersock", "numfile", "numiptent", "avnumproc")
 
 Check = Callable[[str], str]  # the text for CTID.conf; ValueError: not acceptable
 
@@ -25,7 +26,7 @@ def amount(text: str, *, unit: int) -> int:
     found = NUMBER.fullmatch(text)
     if not found:
         raise ValueError(text)
-    return int(float(found[1]) * (UNITS[found[2].upper()] if found[2] else unit))
+    return int(Decimal(found[1]) * (UNITS[found[2].upper()] if found[2] else unit))  # a float would round the largest
 
 
 def _pages(text: str) -> int:

@@ -1,6 +1,7 @@
 """Real processes of a simulated node: started without blocking the simulator, waited for, found again and ended."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,10 +41,8 @@ class Process:
     def send(self, number: int) -> None:
         """Signal the whole process group, as a terminal or sshd does."""
         if self.running:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
-            except ProcessLookupError:
-                pass
 
 
 def start(
@@ -68,19 +67,19 @@ def start(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=own_terminal,  # only for sessions with a terminal: it forces the slow fork
+            preexec_fn=own_terminal,  # noqa: PLW1509  only for sessions with a terminal; it calls one ioctl
         )
     )
 
 
 def living() -> Iterable[int]:
     """Process ids now in /proc."""
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
 def alive(pid: int) -> bool:
     """Whether /proc has it: the test vzctl makes before it calls a lock stale."""
-    return pid > 0 and os.path.exists(f"/proc/{pid}")
+    return pid > 0 and Path(f"/proc/{pid}").exists()
 
 
 def command_line(pid: int) -> str:
@@ -121,10 +120,10 @@ def family(leaders: set[int], *, entry: str, folder: Path) -> set[int]:
     members |= started_with(entry)
     for pid in started_with("HOME=/"):  # an administrator's shell may stand in the folder too
         try:
-            here = os.readlink(f"/proc/{pid}/cwd")
+            here = Path(f"/proc/{pid}/cwd").readlink()
         except OSError:
             continue
-        if here == str(folder) or here.startswith(f"{folder}/"):
+        if here.is_relative_to(folder):
             members.add(pid)
     while grown := {pid for pid, (parent, _) in table.items() if parent in members} - members:
         members |= grown

@@ -1,6 +1,5 @@
 """The folder of one simulated node: which file is where, and what a fresh node finds in it."""
 
-import os
 import uuid
 from pathlib import Path
 
@@ -158,10 +157,15 @@ class Sandbox:
 
     def ctids(self) -> list[int]:
         """Numbers of all CTID.conf files, ascending."""
-        names = (name.removesuffix(".conf") for name in os.listdir(self.conf_dir) if name.endswith(".conf"))
+        names = (path.stem for path in self.conf_dir.iterdir() if path.suffix == ".conf")
         return sorted(int(name) for name in names if name.isdigit())
+
+    def private_ids(self) -> list[int]:
+        """Numbers of all private areas, ascending."""
+        return sorted(int(path.name) for path in self.private_dir.iterdir() if path.name.isdigit())
 
 
 def _meminfo(memory_mib: int) -> str:
     total = memory_mib * 1024
-    return f"MemTotal:       {total} kB\nMemFree:        {total * 3 // 4} kB\nMemAvailable:   {total * 7 // 8} kB\nSwapTotal:      {total} kB\nSwapFree:       {total} kB\n"
+    sizes = {"MemTotal": total, "MemFree": total * 3 // 4, "MemAvailable": total * 7 // 8, "SwapTotal": total, "SwapFree": total}
+    return "".join(f"{name + ':':<15}{kib:>9} kB\n" for name, kib in sizes.items())

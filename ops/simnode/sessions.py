@@ -36,7 +36,7 @@ class Output(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.session.say(data, self.datatype)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.session.output_ended(self)
 
 
@@ -70,7 +70,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
         self.channel = chan
 
-    def pty_requested(self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Any) -> bool:  # noqa: ANN401  asyncssh's own type
+    def pty_requested(self, _term_type: str, term_size: tuple[int, int, int, int], _term_modes: Any) -> bool:  # noqa: ANN401  asyncssh's own type
         self.terminal = term_size
         return True
 
@@ -84,7 +84,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def session_started(self) -> None:
         self.node.later(self._run())
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
         if self._stdin is None:
             self._early.append(data)
         elif not self._stdin.is_closing():
@@ -114,7 +114,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             if output.transport:
                 output.transport.resume_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The channel is gone: our ends of the pipes close, the command lives on (a terminal hangs up)."""
         self.channel = None
         self.connection.session_ended(self)

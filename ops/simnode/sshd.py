@@ -29,16 +29,18 @@ class Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self.conn = conn
         self.server.connections.add(self)
+        if self.server.silent:
+            hush(conn)
         if self.server.too_many_startups():
             conn.abort()
             return
         self.server.startups.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.server.startups.discard(self)
         self.server.connections.discard(self)
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, _username: str) -> bool:
         self._keys = self.server.authorized_keys()
         return True
 
@@ -48,7 +50,7 @@ class Connection(asyncssh.SSHServer):
     def public_key_auth_supported(self) -> bool:
         return True
 
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+    def validate_public_key(self, _username: str, key: asyncssh.SSHKey) -> bool:
         if self.server.any_key:
             return True
         peer = self.conn.get_extra_info("peername")[0] if self.conn else ""
@@ -78,10 +80,11 @@ class SshServer:
         self.key = host_key(node.folder)
         self.connections: set[Connection] = set()
         self.startups: set[Connection] = set()  # not logged in yet
+        self.silent = False
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     def too_many_startups(self) -> bool:
-        """sshd's random early drop."""
+        """The random early drop of sshd: sure only below ten, surer beyond."""
         waiting = len(self.startups)
         if waiting < STARTUPS_BEGIN:
             return False
@@ -116,7 +119,15 @@ class SshServer:
             self._acceptor.close()
             self._acceptor = None
         self.cut()
+        self.silent = False
         await asyncio.sleep(0)
+
+    def silence(self) -> None:
+        """Let nothing pass on any connection, old or new, without closing one: packets vanish."""
+        self.silent = True
+        for connection in self.connections:
+            if connection.conn:
+                hush(connection.conn)
 
     def cut(self) -> int:
         """Drop every connection at once; the commands live on. Returns how many there were."""
@@ -125,6 +136,18 @@ class SshServer:
             if connection.conn:
                 connection.conn.abort()
         return len(cut)
+
+
+def _swallow(data: bytes | bytearray | memoryview) -> None:
+    """Write nothing."""
+
+
+def hush(conn: asyncssh.SSHServerConnection) -> None:
+    """Neither read from nor write to this connection any more. It cannot be undone: what was lost was part of the stream."""
+    transport = conn._transport  # noqa: SLF001  there is no public way to stop the wire under a connection
+    if transport:
+        transport.pause_reading()
+        transport.write = _swallow  # type: ignore[method-assign]
 
 
 def host_key(folder: Path) -> asyncssh.SSHKey:

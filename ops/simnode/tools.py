@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ops.simnode.containers import Containers
     from ops.simnode.node import Node
 
+LONGEST_INTERPRETER = 120  # the kernel reads 127 bytes of a script's first line, newer ones 255
+
 TOOLS: dict[str, "Tool"] = {
     "vzctl": vzctl.vzctl,
     "vzlist": vzlist.vzlist,
@@ -65,6 +67,8 @@ def tool_named(name: str) -> "Tool | None":
 @cache
 def _client(socket_name: str) -> str:
     python = os.path.realpath(sys.executable)  # not the virtualenv's: that start is slower
+    if len(python) > LONGEST_INTERPRETER or " " in python:
+        raise ValueError(f"the kernel cannot start scripts by {python!r}: use a Python whose path is shorter and has no blanks")
     text = Path(__file__).with_name("client.py").read_text().replace("@SOCKET@", socket_name)
     return f"#!{python} -IS\n{text}"
 
@@ -75,7 +79,7 @@ def _write(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)
     fresh.chmod(0o755)
-    os.replace(fresh, path)  # a running script keeps its old file
+    fresh.replace(path)  # a running script keeps its old file
 
 
 def install_on_node(node: "Node") -> None:

@@ -20,7 +20,7 @@ class Action:
     needs_conf: bool = True
 
 
-async def _not_on_simfs(call: Call, ctid: int, words: list[str]) -> int:
+async def _not_on_simfs(call: Call, _ctid: int, _words: list[str]) -> int:
     """Snapshots, conversion: the recorded nodes have no ploop."""
     codes = {"snapshot": 156, "snapshot-switch": 157, "snapshot-delete": 158, "snapshot-mount": 159, "snapshot-umount": 160}
     if call.command == "compact":

@@ -1,7 +1,6 @@
 """vzctl create, in the recorded order of effects, so that a kill at any point leaves the recorded debris."""
 
 import asyncio
-import os
 import shutil
 from pathlib import Path
 
@@ -172,7 +171,7 @@ async def _fill(call: Call, ctid: int, template: Template, tarball: Path, *, mak
     await call.phase("unpack", template.unpack_s)
     private = node.sandbox.private(ctid)
     private.rmdir()
-    os.rename(building, private)
+    building.rename(private)
     making.private_is_ours = True
     call.effects.append("created")
     await call.phase("renamed")
@@ -201,6 +200,6 @@ async def _postcreate(call: Call, ctid: int, conf: Conf, wishes: dict[str, list[
             conf.set(key, wishes[option][-1])
     await call.phase("saving")
     conf.save()
-    Path(f"{conf.path}.destroyed").unlink(missing_ok=True)
+    conf.path.with_name(f"{conf.path.name}.destroyed").unlink(missing_ok=True)
     await call.out(f"CT configuration saved to {node.sandbox.shown(conf.path)}")
     await call.out("Container private area was created")

@@ -2,7 +2,7 @@
 
 import shutil
 
-from ops.simnode.calls import Call, Refused
+from ops.simnode.calls import Call
 from ops.simnode.vzctl_create import NO_QUOTA
 from ops.simnode.vzctl_run import no_more
 

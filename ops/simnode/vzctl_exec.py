@@ -1,6 +1,5 @@
 """vzctl exec, exec2, exec3, enter and runscript: real processes, with vzctl's loss of quotes and its exit codes."""
 
-import asyncio
 import os
 
 from ops.simnode import inside
@@ -87,5 +86,4 @@ async def runscript(call: Call, ctid: int, words: list[str]) -> int:
         await node.latency.of("runscript")
         await call.err(UNPRIVILEGED)
         node.lend_environment(ctid)
-    code = await asyncio.shield(_ended(call, [node.shell_inside(ctid), str(script)], ctid))
-    return code
+    return await _ended(call, [node.shell_inside(ctid), str(script)], ctid)

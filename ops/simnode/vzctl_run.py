@@ -10,6 +10,7 @@ UNPRIVILEGED = "WARNING: Running container unprivileged. USER_NS not supported, 
 AWK = "awk: cmd. line:9: warning: regexp escape sequence `\\ ' is not a known regexp operator"
 STOP_TIMEOUT_S = 120.0
 WAIT_LIMIT_S = 3600.0
+LEAST_S = 0.5  # a machine that is told to be fast still needs a moment to halt
 
 
 def no_more(words: list[str], *known: str) -> set[str]:
@@ -160,7 +161,7 @@ async def _halt_or_kill(call: Call, ctid: int, conf: Conf) -> None:
     if halt.exists() and "halt" in halt.read_text(errors="replace").partition("\n")[2]:
         node.halt_later(ctid)
     try:
-        await asyncio.wait_for(down.wait(), max(node.latency.seconds(timeout_s), node.latency.seconds(node.template(conf).halt_s) * 3))
+        await asyncio.wait_for(down.wait(), max(node.latency.seconds(timeout_s), LEAST_S))
     except TimeoutError:
         await call.out("Killing container ...")
         await call.phase("killing", "kill")
@@ -199,7 +200,7 @@ async def umount(call: Call, ctid: int, words: list[str]) -> int:
     return 0
 
 
-async def status(call: Call, ctid: int, words: list[str]) -> int:
+async def status(call: Call, ctid: int, _words: list[str]) -> int:
     """`CTID n exist|deleted mounted|unmounted running|down[ suspended]`, exit 0 for any number."""
     node = call.node
     quiet, call.quiet = call.quiet, False  # the complaint about the mount point is shown in any case

@@ -22,28 +22,38 @@ async def set_(call: Call, ctid: int, words: list[str]) -> int:
         await _rename(call, ctid, wishes["--name"][-1], conf)
     if "--applyconfig" in wishes:
         _apply_sample(call, wishes["--applyconfig"][-1], conf)
-    running = call.node.state(ctid).running
     await call.phase("apply", "apply")
+    late = call.node.state(ctid).running and any(SET_OPTIONS[name].restart for name in wishes)
     try:
-        if running:
-            await _apply(call, ctid, wishes)
-        elif "--userpasswd" in wishes:
-            await _password_of_a_stopped_one(call, ctid, wishes, conf)
-        elif not save:
-            raise Refused(31, "Unable to apply UBC parameters: container is not running")
+        await _bring_in(call, ctid, wishes, conf, save=save)
     except Refused as refused:
         if refused.message:
             await call.err(refused.message)
         raise Refused(refused.code, NOT_SAVING if save else "") from None
-    late = running and any(SET_OPTIONS[name].restart for name in wishes)
-    if late and wishes.get("--setmode") == ["ignore"]:
-        raise Refused(32, NEEDS_RESTART)
-    if late and "--setmode" not in wishes:
-        await call.err(NEEDS_RESTART)
-    await _save(call, ctid, wishes, conf, save=save)
+    if late:
+        await _say_what_must_wait(call, wishes)
+    await _save(call, wishes, conf, save=save)
     if late and wishes.get("--setmode") == ["restart"]:
         return await restart(call, ctid, [])
     return 0
+
+
+async def _bring_in(call: Call, ctid: int, wishes: Wishes, conf: Conf, *, save: bool) -> None:
+    """Change the container itself, as far as it can be changed now."""
+    if call.node.state(ctid).running:
+        await _apply(call, ctid, wishes)
+    elif "--userpasswd" in wishes:
+        await _password_of_a_stopped_one(call, ctid, wishes, conf)
+    elif not save:
+        raise Refused(31, "Unable to apply UBC parameters: container is not running")
+
+
+async def _say_what_must_wait(call: Call, wishes: Wishes) -> None:
+    """Some options need a restart: refused with --setmode ignore, warned of without --setmode."""
+    if wishes.get("--setmode") == ["ignore"]:
+        raise Refused(32, NEEDS_RESTART)
+    if "--setmode" not in wishes:
+        await call.err(NEEDS_RESTART)
 
 
 async def _conf(call: Call, ctid: int) -> Conf:
@@ -84,7 +94,7 @@ def _apply_sample(call: Call, name: str, conf: Conf) -> None:
     if not sample.exists():
         raise Refused(109, f"Sample config {call.node.sandbox.shown(sample)} not found: No such file or directory")
     fresh = Conf.read(sample)
-    for key in fresh.keys():
+    for key in fresh.keys():  # noqa: SIM118  a Conf is no dict
         conf.set(key, fresh.get(key) or "")
     conf.set("ORIGIN_SAMPLE", name)
 
@@ -140,7 +150,7 @@ def _set_passwords(call: Call, ctid: int, wishes: Wishes) -> None:
 
 
 async def _password_of_a_stopped_one(call: Call, ctid: int, wishes: Wishes, conf: Conf) -> None:
-    """vzctl starts it without its addresses, changes the password and kills it."""
+    """As vzctl does it: starts it without its addresses, changes the password and kills it."""
     if not call.node.sandbox.private(ctid).exists():
         raise Refused(43, f"Container private area {call.node.sandbox.shown(call.node.sandbox.private(ctid))} does not exist")
     code = await bring_up(call, ctid, conf, scripts=False)
@@ -150,7 +160,7 @@ async def _password_of_a_stopped_one(call: Call, ctid: int, wishes: Wishes, conf
     await kill_and_unmount(call, ctid, fast=True)
 
 
-async def _save(call: Call, ctid: int, wishes: Wishes, conf: Conf, *, save: bool) -> None:
+async def _save(call: Call, wishes: Wishes, conf: Conf, *, save: bool) -> None:
     if not save:
         if wishes.keys() != {"--userpasswd"}:
             await call.out(NOT_SAVED)

@@ -1,7 +1,8 @@
 """`vzlist`: which containers it shows, as a table or as its own kind of JSON."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from getopt import GetoptError, gnu_getopt
 
 from ops.simnode.calls import Call, Refused
 from ops.simnode.conf import Conf
@@ -11,98 +12,78 @@ DEFAULT = ["ctid", "numproc", "status", "ip", "hostname"]
 WITH_NAMES = ["ctid", "numproc", "status", "ip", "smart_name"]
 
 
-@dataclass
+SHORT = "aSHjtn1Lo:s:h:N:d:"
+LONG = {  # long name → short one
+    "all": "-a", "stopped": "-S", "no-header": "-H", "json": "-j", "no-trim": "-t", "name": "-n", "ctid": "-1", "list": "-L",
+    "output=": "-o", "sort=": "-s", "hostname=": "-h", "name_filter=": "-N", "description=": "-d",
+}  # fmt: skip
+PATTERNS = {"-h": "HOSTNAME", "-N": "NAME", "-d": "DESCRIPTION"}
+
+
+@dataclass(frozen=True)
 class Asked:
     """The options of one call."""
 
-    ids: list[int] = field(default_factory=list)
-    fields: list[Field] = field(default_factory=list)
-    everything: bool = False
-    stopped: bool = False
-    header: bool = True
-    json: bool = False
-    trim: bool = True
-    sort: str = "ctid"
-    patterns: dict[str, str] = field(default_factory=dict)  # conf key → shell pattern
+    ids: list[int]
+    given: dict[str, str]  # short option → its last value
+
+    def has(self, option: str) -> bool:
+        return option in self.given
+
+    @property
+    def fields(self) -> list[Field]:
+        """The columns; all there are for JSON without a choice."""
+        if self.has("-o"):
+            return [_named(name) for name in self.given["-o"].split(",")]
+        if self.has("-1"):
+            return [_named("ctid")]
+        if self.has("-j") and not self.has("-n"):
+            return [field for field in ALL if field.json]
+        return [_named(name) for name in (WITH_NAMES if self.has("-n") else DEFAULT)]
+
+    @property
+    def header(self) -> bool:
+        return not (self.has("-H") or self.has("-1"))
+
+    @property
+    def wants_down(self) -> bool:
+        """Containers that do not run are looked at too."""
+        return self.has("-a") or self.has("-S") or bool(self.ids)
+
+    def matches(self, conf: Conf) -> bool:
+        return all(fnmatchcase(conf.get(key) or "", self.given[option]) for option, key in PATTERNS.items() if self.has(option))
 
 
 async def vzlist(call: Call) -> int:
     """Run one vzlist command line and return its exit code."""
-    if "-L" in call.words or "--list" in call.words:
+    asked = _asked(call)
+    if asked.has("-L"):
         await call.print("".join(f"{field.name:<15} {field.header:<15}\n" for field in ALL))
         return 0
-    asked = _asked(call)
-    if asked.json and (unfit := next((f for f in asked.fields if f.json is None), None)):
+    fields, sort = asked.fields, asked.given.get("-s", "ctid")
+    column = _named(sort.removeprefix("-"))
+    if asked.has("-j") and (unfit := next((field for field in fields if field.json is None), None)):
         raise Refused(1, f"Field `{unfit.name}' is not available in JSON output")
     await call.phase("begin", "listing")
     rows, hidden = await _rows(call, asked)
     if not rows and not hidden:
-        if asked.json:
+        if asked.has("-j"):
             await call.print("[]\n")
         else:
             await call.err("Container(s) not found")
         return 1 if asked.ids else 0
-    rows = sorted(rows, key=lambda row: _sort_key(row, asked.sort.lstrip("-")), reverse=asked.sort.startswith("-"))
-    await call.print(_json(rows, asked.fields or [f for f in ALL if f.json]) if asked.json else _table(rows, asked))
+    rows = sorted(rows, key=lambda row: _sort_key(row, column), reverse=sort.startswith("-"))
+    await call.print(_json(rows, fields) if asked.has("-j") else _table(rows, fields, header=asked.header, trim=not asked.has("-t")))
     return 0
 
 
 def _asked(call: Call) -> Asked:
-    asked, names = Asked(), list(DEFAULT)
-    flags = {"-a": "everything", "--all": "everything", "-S": "stopped", "--stopped": "stopped", "-j": "json", "--json": "json"}
-    takes = {"--output": "-o", "--sort": "-s", "--hostname": "-h", "--name_filter": "-N", "--description": "-d"}
-    words = _apart(call.words)
-    while words:
-        word = takes.get(words[0], words[0])
-        words.pop(0)
-        if word in flags:
-            setattr(asked, flags[word], True)
-        elif word in ("-H", "--no-header"):
-            asked.header = False
-        elif word in ("-t", "--no-trim"):
-            asked.trim = False
-        elif word in ("-n", "--name"):
-            names = list(WITH_NAMES)
-        elif word in ("-1", "--ctid"):
-            names, asked.header = ["ctid"], False
-        elif word in ("-o", "-s", "-h", "-N", "-d"):
-            if not words:
-                raise Refused(1, f"vzlist: option requires an argument -- '{word[1:]}'")
-            value = words.pop(0)
-            if word == "-o":
-                names = value.split(",")
-                asked.fields = [_named(name) for name in names]
-            elif word == "-s":
-                _named(value.lstrip("-"))
-                asked.sort = value
-            else:
-                asked.patterns[{"-h": "HOSTNAME", "-N": "NAME", "-d": "DESCRIPTION"}[word]] = value
-        elif word.startswith("-"):
-            raise Refused(1, f"vzlist: invalid option -- '{word.lstrip('-')}'")
-        else:
-            asked.ids.append(_ctid(call, word))
-    if not asked.json and not asked.fields:
-        asked.fields = [_named(name) for name in names]
-    elif asked.json and names in (["ctid"], WITH_NAMES) and not asked.fields:
-        asked.fields = [_named(name) for name in names]
-    return asked
-
-
-def _apart(words: list[str]) -> list[str]:
-    """`-aHo a,b` as `-a -H -o a,b`, `--output=x` as `--output x`."""
-    apart: list[str] = []
-    for word in words:
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            apart += [name, value] if equals else [name]
-        elif word.startswith("-") and len(word) > 2 and not word[1:].isdigit() and not (apart and apart[-1] == "-s"):
-            place = next((n for n, letter in enumerate(word) if letter in "oshNd"), len(word) - 1)
-            apart += [f"-{letter}" for letter in word[1 : place + 1]]
-            if word[place + 1 :]:
-                apart.append(word[place + 1 :])
-        else:
-            apart.append(word)
-    return apart
+    try:
+        options, words = gnu_getopt(call.words, SHORT, list(LONG))
+    except GetoptError as error:
+        raise Refused(1, f"vzlist: {error.msg}") from None
+    long = {f"--{name.removesuffix('=')}": short for name, short in LONG.items()}
+    return Asked([_ctid(call, word) for word in words], {long.get(option, option): value for option, value in options})
 
 
 def _named(name: str) -> Field:
@@ -128,35 +109,31 @@ async def _rows(call: Call, asked: Asked) -> tuple[list[Row], bool]:
         state = node.state(ctid)
         if asked.ids and ctid not in asked.ids:
             continue
-        if not (asked.everything or asked.ids or asked.stopped) and not state.running:
+        if not (asked.wants_down or state.running):
             continue
         await node.warn_of_broken_lines(call, ctid)
         conf = node.conf_of(ctid)
-        if conf is None or (not state.running and not node.whole(ctid)) or not _matches(conf, asked):
+        if conf is None or (not state.running and not node.whole(ctid)) or not asked.matches(conf):
             hidden = True
+            continue
+        if asked.has("-S") and not asked.has("-a") and state.running:
             continue
         mounted = state.running or await node.is_mounted(call, ctid)
         suspended = node.sandbox.dump(ctid).exists()
         status = "running" if state.running else "mounted" if mounted else "suspended" if suspended else "stopped"
-        if asked.stopped and not asked.everything and status == "running":
-            continue
         rows.append(Row(ctid, conf, state, status))
     return rows, hidden
 
 
-def _matches(conf: Conf, asked: Asked) -> bool:
-    return all(fnmatchcase(conf.get(key) or "", pattern) for key, pattern in asked.patterns.items())
-
-
-def _sort_key(row: Row, name: str) -> tuple[int, float, str]:
-    value = BY_NAME[name].text(row)
+def _sort_key(row: Row, column: Field) -> tuple[int, float, str]:
+    value = column.text(row)
     return (0, float(value), "") if isinstance(value, int) else (1, 0.0, str(value or ""))
 
 
-def _table(rows: list[Row], asked: Asked) -> str:
-    lines = [[field.header for field in asked.fields]] if asked.header else []
-    lines += [[_text(field, row) for field in asked.fields] for row in rows]
-    return "".join(f"{_line(cells, asked)}\n" for cells in lines)
+def _table(rows: list[Row], fields: list[Field], *, header: bool, trim: bool) -> str:
+    lines = [[field.header for field in fields]] if header else []
+    lines += [[_text(field, row) for field in fields] for row in rows]
+    return "".join(f"{_line(cells, fields, trim=trim)}\n" for cells in lines)
 
 
 def _text(field: Field, row: Row) -> str:
@@ -164,17 +141,15 @@ def _text(field: Field, row: Row) -> str:
     return "-" if value is None or value == "" else str(value)
 
 
-def _line(cells: list[str], asked: Asked) -> str:
+def _line(cells: list[str], fields: list[Field], *, trim: bool) -> str:
     shown = []
-    for place, (cell, column) in enumerate(zip(cells, asked.fields, strict=True)):
-        last = place == len(cells) - 1
+    for cell, column in zip(cells[:-1], fields[:-1], strict=True):
         if column.width > 0:
             shown.append(f"{cell:>{column.width}}")
-        elif last:
-            shown.append(cell)
         else:
-            shown.append(f"{cell[: -column.width] if asked.trim else cell:<{-column.width}}")
-    return " ".join(shown)
+            shown.append(f"{cell[: -column.width] if trim else cell:<{-column.width}}")
+    width = fields[-1].width  # the last column is never cut, and padded only on its left
+    return " ".join([*shown, f"{cells[-1]:>{width}}" if width > 0 else cells[-1]])
 
 
 def _json(rows: list[Row], fields: list[Field]) -> str:

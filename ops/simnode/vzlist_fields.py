@@ -27,6 +27,10 @@ class Row:
     state: Running
     status: str
 
+    @property
+    def vswap(self) -> bool:
+        return bool(self.conf.get("PHYSPAGES"))
+
     def words(self, key: str) -> list[str]:
         return (self.conf.get(key) or "").split()
 
@@ -70,7 +74,7 @@ class Field:
 
 
 def quoted(value: str | None) -> str:
-    """vzlist puts quotes around and escapes nothing."""
+    """A JSON text as vzlist has it: it puts quotes around and escapes nothing."""
     return "null" if value is None else f'"{value}"'
 
 
@@ -111,8 +115,9 @@ def _ubc_fields(name: str) -> list[Field]:
     def part(which: str) -> Callable[[Row], object]:
         return lambda row: row.ubc(name)[which] if which in ("barrier", "limit") or row.state.running else None
 
-    first = Field(name, header, 10, held, lambda row: _json_object(row.ubc(name)))
-    return [first, *(Field(f"{name}.{short}", f"{header}.{short.upper()}", 10, part(which), None) for short, which in UBC_PARTS.items())]
+    fields = [Field(name, header, 10, held, lambda row: _json_object(row.ubc(name)))]
+    fields += [Field(f"{name}.{short}", f"{header}.{short.upper()}", 10, part(which), None) for short, which in UBC_PARTS.items()]
+    return fields
 
 
 def _disk_fields(name: str, header: str) -> list[Field]:
@@ -159,7 +164,7 @@ ALL: list[Field] = [
     _number_field("bootorder", "BOOTORDER", "BOOTORDER", 10, "null"),
     Field("layout", "LAYOUT", -6, lambda row: row.string("VE_LAYOUT") or "simfs", lambda row: quoted(row.string("VE_LAYOUT") or "simfs")),
     Field("features", "FEATURES", -15, lambda row: row.string("FEATURES"), lambda row: _switches(row.conf.get("FEATURES"))),
-    Field("vswap", "VSWAP", 5, lambda row: "yes" if row.conf.get("PHYSPAGES") else "no", lambda row: "true" if row.conf.get("PHYSPAGES") else "false"),
+    Field("vswap", "VSWAP", 5, lambda row: "yes" if row.vswap else "no", lambda row: "true" if row.vswap else "false"),
     Field("disabled", "DISABL", 6, lambda row: row.conf.get("DISABLED") or "no", lambda row: _yes(row.conf.get("DISABLED") or "no")),
     _number_field("vm_overcommit", "VM_OVC", "VM_OVERCOMMIT", 6),
     Field("netfilter", "NETFILTER", -10, lambda row: row.string("NETFILTER"), lambda row: quoted(row.string("NETFILTER"))),

@@ -192,7 +192,7 @@ async def test_the_program_starts_many_nodes_tells_where_they_are_and_takes_orde
         argv = [sys.executable, "-m", "ops.simnode", "ctl", "--state", str(state), "hn2", "fault", "command=start", "action=exit", "code=5"]
         assert json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, check=True).stdout)[0]["code"] == 5
         assert (await told(nodes[1], "vzctl start 205")).exit_status == 5
-        second = subprocess.run([sys.executable, "-m", "ops.simnode", "--state", str(state)], cwd=ROOT, capture_output=True, text=True)
+        second = subprocess.run([sys.executable, "-m", "ops.simnode", "--state", str(state)], cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another simulator" in second.stderr
     with pytest.raises(ConnectionError, match="no simulator runs"):
@@ -231,9 +231,8 @@ async def test_a_simulator_that_was_killed_leaves_the_debris_of_its_commands(tmp
         await until((root / "vz/private/205.tmp").exists)
         pid = int((root / "vz/lock/205.lck").read_text())
         process.kill()
-    with pytest.raises((asyncssh.Error, OSError)):
-        assert (await creating).exit_status is None
-        raise OSError
+    lost = (await asyncio.gather(creating, return_exceptions=True))[0]
+    assert isinstance(lost, Exception) or lost.exit_status is None
     await until(lambda: not Path(f"/proc/{pid}").exists())
     with program(state) as (again,):
         assert (await told(again, "vzctl status 205")).stdout == "CTID 205 exist unmounted down\n"

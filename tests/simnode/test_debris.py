@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ async def test_a_killed_stop_leaves_the_container_down_and_mounted(tmp_path: Pat
         await until(lambda: not node.node.state(205).running)
         assert await node.ok("vzctl status 205") == "CTID 205 exist mounted down\n"
         assert await node.ok("vzctl start 205") == (
-            f"Removing stale lock file /vz/lock/205.lck\nStarting container...\nContainer is unmounted\nContainer is mounted\n"
+            "Removing stale lock file /vz/lock/205.lck\nStarting container...\nContainer is unmounted\nContainer is mounted\n"
             "Container start in progress...\n"
         )
 
@@ -136,4 +135,4 @@ async def test_a_lock_without_a_living_holder_is_cleared_by_the_next_command(tmp
         await child.wait()
         (node.root / "vz/lock/205.lck").write_text(f"{child.pid}\n\n")
         assert (await node.ok("vzctl mount 205")).startswith("Removing stale lock file /vz/lock/205.lck\n")
-        assert os.listdir(node.root / "vz/lock") == []
+        assert list((node.root / "vz/lock").iterdir()) == []

@@ -35,7 +35,7 @@ async def test_a_command_inside_a_container_outlives_the_link_and_the_vzctl_that
         for line in running(207):
             await node.ok(line)
         await node.run_and_vanish("vzctl exec2 207 'echo begun > begun; sleep 0.3; echo over > over'", 0.15)
-        (command,) = [c for c in (await node.ctl("ps"))["commands"]]
+        (command,) = (await node.ctl("ps"))["commands"]
         await node.ok(f"kill -9 {command['pid']}")
         assert (node.root / "vz/private/207/begun").exists()
         await until((node.root / "vz/private/207/over").exists)
@@ -94,6 +94,19 @@ async def test_with_a_terminal_the_command_dies_with_its_link(tmp_path: Path):
             pid = int(pid_file.read_text())
             connection.abort()
         await until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+async def test_a_silent_node_keeps_its_connections_and_answers_nothing(tmp_path: Path):
+    async with node_in(tmp_path / "lab") as node:
+        await node.ok("true")
+        await node.ctl("silent")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(node.run("true"), 0.3)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connect(node.lab, node.name), 0.3)
+        await node.ctl("reachable")
+        async with await connect(node.lab, node.name) as connection:
+            assert (await connection.run("true")).exit_status == 0
 
 
 async def test_much_output_comes_whole_through_a_slow_reader(tmp_path: Path):
