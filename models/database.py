@@ -5,10 +5,11 @@ locked" in spite of any busy timeout, queue-facts §3.1); reading ones stay defe
 going to be written are read FOR UPDATE by whoever writes them.
 """
 
+import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -21,6 +22,8 @@ from sqlmodel import Session
 
 from models.clock import Clock, SystemClock
 
+ASKED = "vzq_asked"  # in the session: the server's time and when it was asked
+BUSY_MS = 20_000  # how long a writer waits for its turn on SQLite
 LOST = DBAPIError  # what a call raises when the database went away; the caller looks again before it believes anything
 
 
@@ -41,7 +44,7 @@ class Database:
         self.on_sqlite = url.startswith("sqlite")
         self._ask_server = not self.on_sqlite and not own_clock
         if self.on_sqlite:
-            self.engine = create_engine(url, connect_args={"timeout": 20, "check_same_thread": False}, pool_size=pool_size)
+            self.engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}, pool_size=pool_size)
             event.listen(self.engine, "connect", _set_pragmas)
             event.listen(self.engine, "begin", _begin)
         else:
@@ -61,11 +64,19 @@ class Database:
             yield session
 
     def now(self, session: Session) -> datetime:
-        """The database's time, the only one that leases know; on PostgreSQL the moment of the call, not of the transaction's start."""
-        if self._ask_server:
+        """The database's time, the only one that leases know; on PostgreSQL the moment of the call, not of the transaction's start.
+
+        The server is asked once a transaction; from there the monotonic clock goes on, as precise and a round trip less.
+        """
+        if not self._ask_server:
+            return self._clock.now()
+        if ASKED not in session.info:
+            before = self._clock.monotonic()
             moment: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
-            return moment.astimezone(UTC)
-        return self._clock.now()
+            session.info[ASKED] = moment.astimezone(UTC), before
+        asked, at = session.info[ASKED]
+        now: datetime = asked + timedelta(seconds=self._clock.monotonic() - at)
+        return now
 
     def lock(self, session: Session, name: str) -> None:
         """Keep everybody else who asks for `name` waiting until this transaction ends. On SQLite every writer waits anyway."""
@@ -97,14 +108,32 @@ class Database:
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
     connection.isolation_level = None  # SQLAlchemy's `begin` event below says BEGIN, not the driver
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=20000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
         cursor.execute(f"pragma {pragma}")  # FULL: NORMAL may lose the last commits at power loss
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("vzq_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not writes or not _had_turn(connection.connection.driver_connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _had_turn(connection: Any) -> bool:  # noqa: ANN401 - the driver's own type
+    """BEGIN IMMEDIATE, asking every millisecond: SQLite's own waiting sleeps up to 100 ms at a time and lets newcomers pass."""
+    connection.execute("pragma busy_timeout=1")
+    try:
+        for _ in range(BUSY_MS):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    return False  # asked again through SQLAlchemy, which gives the error its name
+            else:
+                return True
+        return False
+    finally:
+        connection.execute(f"pragma busy_timeout={BUSY_MS}")
 
 
 def _lock_number(name: str) -> int:
