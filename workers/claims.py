@@ -18,7 +18,9 @@ from models.fleet import Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
 from models.lifecycle import Cause, State
-from models.reservations import reservation
+from models.reservations import addresses_of, reservation
+from models.vault import SEALED
+from workers.store import locked
 
 LEASE = timedelta(seconds=15)  # three missed renewals of 4 s and a margin
 RENEW_S = 4.0
@@ -69,7 +71,7 @@ class Claims:
     def take(self, session: Session, job_id: str, token: int) -> Claim | None:
         """Claim the job if this token is the one it was dispatched with; None for a message that is late, double or overtaken; raises RunAlone."""
         begun = self._clock.monotonic()
-        job = session.get(Job, job_id, with_for_update=True)
+        job = locked(session, job_id)
         if job is None or job.token != token or job.lease_until is None or job.state not in (State.DISPATCHED, State.UNDOING):
             return None
         if job.worker is not None:
@@ -85,6 +87,9 @@ class Claims:
             claim.node = session.get(Node, job.node)
         if job.rules.placed:
             claim.container, claim.addresses = reservation(session, job)
+        elif job.ctid is not None:
+            claim.container, claim.addresses = session.get(Container, job.ctid), addresses_of(session, job.ctid, with_job=job.id)
+        if SEALED in job.order.values():
             claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
         if job.begun:
             claim.journal = list(session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all())
@@ -117,7 +122,7 @@ class Claims:
 
 def held(session: Session, claim: Claim, worker: str) -> Job:
     """The job's row, locked, if it is still ours; raises Stale. Every write about a claimed job begins with this."""
-    job = session.get(Job, claim.job.id, with_for_update=True)
+    job = locked(session, claim.job.id)
     if job is None or job.token != claim.token or job.worker != worker or job.lease_until is None:
         raise Stale(f"job {claim.job.id} was taken from worker {worker} (token {claim.token})")
     return job

@@ -51,7 +51,7 @@ class Journal:
 
     async def begin(self, step: str, direction: str, *, progress: float, pivot: bool) -> Begun:
         """Write down a new try and its number; raises Stale when the job is no longer ours."""
-        begun = await self._store.write(lambda session: self._begin(session, step, direction, progress, pivot=pivot))
+        begun = await self._store.write(lambda session: self._begin(session, step, direction, progress, pivot=pivot), job=self._claim.job.id)
         self._written()
         self._claim.journal.append(begun)
         self._claim.job.begun = True
@@ -75,7 +75,7 @@ class Journal:
             session.add(job)
             session.add(job.move(Cause.STEPPED, now=now, why=why, step=step))
 
-        await self._store.write(write)
+        await self._store.write(write, job=self._claim.job.id)
         self._written()
 
     async def end(self, change: Callable[[Session, Job, datetime], None]) -> None:
@@ -88,7 +88,7 @@ class Journal:
             change(session, job, now)
             session.add(job)
 
-        await self._store.write(write)
+        await self._store.write(write, job=self._claim.job.id)
         self._written()
 
     def flush(self, session: Session, now: datetime) -> None:

@@ -58,7 +58,7 @@ class Runs:
 
     async def answer(self, job_id: str, token: int) -> Claim | None:
         """A bell rang: claim the job and run it to the end of this run. A bell that is late, double or overtaken is dropped; raises RunAlone."""
-        claim = await self._world.store.write(lambda session: self._world.claims.take(session, job_id, token))
+        claim = await self._world.store.write(lambda session: self._world.claims.take(session, job_id, token), job=job_id)
         if claim is None:
             self._world.meters.stale_bell()
             log.info("bell_stale", job=job_id, token=token)

@@ -15,22 +15,25 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from models.clock import Clock
 from models.database import Database
+from models.jobs import Job
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 AT_ONCE = 128
 PATIENCE_S = 8.0  # how long a database that is away is waited for before the caller is told; less than a lease
 PAUSE_S = 0.25
+LOCKED = "vzq_locked"  # in the session: rows of the jobs of this transaction
 
 
 @dataclass(frozen=True)
 class _Work:
     function: Callable[[Session], Any]
     future: "asyncio.Future[Any]"
+    job: str | None  # whose row it is going to change
 
 
 class Store:
@@ -45,10 +48,13 @@ class Store:
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
         self._thread.start()
 
-    async def write(self, function: Callable[[Session], T]) -> T:
-        """What `function` returns, after its commit; what it raised, after its rollback. It may be called more than once."""
+    async def write(self, function: Callable[[Session], T], *, job: str | None = None) -> T:
+        """What `function` returns, after its commit; what it raised, after its rollback. It may be called more than once.
+
+        The row of `job` is read and locked together with those of all others in the same transaction; see `locked`.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Work(function, future))
+        self._queue.put(_Work(function, future, job))
         return await asyncio.shield(future)  # a cancelled waiter does not take back what is on its way to the disk
 
     def close(self) -> None:
@@ -75,6 +81,7 @@ class Store:
         while True:
             try:
                 with self._database.write() as session:
+                    _lock(session, {work.job for work in batch if work.job is not None})
                     results = [work.function(session) for work in batch]
             except OperationalError as error:
                 if self._clock.monotonic() < patient_until and not self._closing.wait(PAUSE_S):
@@ -93,6 +100,19 @@ class Store:
 
     def _answer(self, call: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(call)
+
+
+def locked(session: Session, job_id: str) -> Job | None:
+    """The job's row, locked until the transaction ends; None when there is no such job."""
+    rows: dict[str, Job | None] = session.info.get(LOCKED, {})
+    return rows[job_id] if job_id in rows else session.get(Job, job_id, with_for_update=True)
+
+
+def _lock(session: Session, job_ids: set[str]) -> None:
+    """One query for all, and in the order of ids, so that two workers never wait for each other in a ring."""
+    if job_ids:
+        rows = session.exec(select(Job).where(col(Job.id).in_(job_ids)).order_by(col(Job.id)).with_for_update()).all()
+        session.info[LOCKED] = dict.fromkeys(job_ids) | {job.id: job for job in rows}
 
 
 def _settle(batch: list[_Work], results: list[Any]) -> None:
