@@ -5,6 +5,7 @@ what this worker registered as slots and what the dispatcher therefore sends (op
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 
 os.environ.setdefault("dramatiq_queue_prefetch", "64")
@@ -33,18 +34,39 @@ class Bells:
             queue = queue_name(site, family)
             dramatiq.Actor(ring, broker=self._broker, actor_name=family, queue_name=queue, priority=0, options={})
             queues.add(queue)
+        self._wanted = threading.Event()
+        self._stopping = False
+        self._waker = threading.Thread(target=self._wake, name="waker", daemon=True)
         self._worker = dramatiq.Worker(self._broker, queues=queues, worker_threads=2, worker_timeout=IDLE_POLL_MS)
 
     def start(self) -> None:
         """Begin to listen; Redis may come later."""
         self._worker.start()
+        self._waker.start()
 
     def stop(self) -> None:
         """Take no more bells; those that came and were not heard go back to the queue."""
         self._worker.stop(timeout=2000)
+        self._stopping = True
+        self._wanted.set()
+        self._waker.join()
 
     def wake_dispatcher(self) -> None:
-        """Something was freed: the dispatcher may have work. Losing this costs half a second."""
+        """Something was freed: the dispatcher may have work. Losing this costs half a second.
+
+        Many calls at once are one wake-up, from a thread of its own: nobody here waits for Redis. After `stop` it is said at once.
+        """
+        if self._stopping:
+            self._publish()
+        else:
+            self._wanted.set()
+
+    def _wake(self) -> None:
+        while self._wanted.wait() and not self._stopping:
+            self._wanted.clear()
+            self._publish()
+
+    def _publish(self) -> None:
         try:
             self._redis.publish(WAKE_CHANNEL, b"")
         except (redis.RedisError, OSError):
