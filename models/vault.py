@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+SEALED = "(sealed)"  # what stands in the row of an order where it had a secret
+
 
 class VaultError(Exception):
     """The key file is missing, readable by others, or not the one the secret was sealed with."""

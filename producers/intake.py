@@ -15,11 +15,9 @@ from models.jobs import Event, Job
 from models.kinds import KINDS
 from models.lifecycle import Cause, State
 from models.orders import CreateContainer, EnrolNode, ObserveNode, Order
-from models.vault import Vault
+from models.vault import SEALED, Vault
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
-
-SEALED = "(sealed)"  # what stands in the row where the order had a password
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from models.fleet import Node
 from models.house import erase_secrets
 from models.jobs import Job
 from models.lifecycle import Cause, State
-from models.reservations import give_back, hand_over
+from models.reservations import give_back, keep
+from models.vault import SEALED
 
 LONGEST_PAUSE = timedelta(seconds=60)
 BREAKER_LONGEST = timedelta(minutes=5)
@@ -22,9 +23,9 @@ def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any
     """The node shows what was ordered."""
     session.add(job.move(Cause.FINISHED, now=now))
     job.result, job.error, job.error_class = result, "", ""
-    if job.rules.placed:
-        hand_over(session, job, now=now)
-    erase_secrets(session, job.id)
+    keep(session, job, now=now)
+    if SEALED in job.order.values():
+        erase_secrets(session, job.id)
 
 
 def postponed(session: Session, job: Job, now: datetime, *, error: JobError, after: timedelta, counts: bool, rng: random.Random) -> None:
