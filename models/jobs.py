@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Relationship, SQLModel
 
 from models.columns import Instant, choice
 from models.kinds import KINDS, Kind, Load, Rank
@@ -21,6 +21,7 @@ class Event(SQLModel, table=True):
     state: State = Field(sa_type=choice(State))  # the state it led to
     why: str = Field(default="", sa_type=Text)  # one sentence for the operator
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # step, attempt, worker, node … by cause
+    of: "Job" = Relationship(sa_relationship_kwargs={"lazy": "raise"})  # never read: it makes a flush write jobs before their events
 
 
 class Job(SQLModel, table=True):

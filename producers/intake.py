@@ -73,7 +73,6 @@ class Intake:
         )
         why = self._place(session, job, order)
         session.add(job)
-        session.flush()  # the event's row points to it
         session.add(Event(job_id=job.id, cause=Cause.ACCEPTED, state=State.QUEUED, at=now, why=why, data={"by": by, "because": because}))
         if password is not None:
             session.add(Secret(job_id=job.id, name="password", sealed=self._vault.seal(password)))
