@@ -51,6 +51,17 @@ async def test_the_eleventh_session_of_a_connection_is_refused_and_a_closed_one_
         await node.ok("true")
 
 
+async def test_ten_at_a_time_are_never_refused(tmp_path: Path):
+    async with node_in(tmp_path / "lab") as node:
+        room = asyncio.Semaphore(10)
+
+        async def one() -> int | None:
+            async with room:
+                return (await node.connection.run("true")).exit_status
+
+        assert set(await asyncio.gather(*(one() for _ in range(200)))) == {0}
+
+
 async def test_a_burst_of_strangers_is_dropped_in_part(tmp_path: Path):
     async with lab_in(tmp_path / "lab") as lab:
         server = lab.machines["n1"].server
