@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import Instant, choice
 from models.kinds import DEFAULT_SLOTS, Load
+from models.standing import Standing
 
 
 class NodeState(StrEnum):
@@ -39,6 +40,9 @@ class Node(SQLModel, table=True):
     finding: str = ""  # what is wrong with it, in a word or two
     finding_why: str = Field(default="", sa_type=Text)
     seen_at: datetime | None = Field(default=None, sa_type=Instant)  # last successful look
+    labels: dict[str, str] = Field(default_factory=dict, sa_type=JSON)  # what orders may ask for, e.g. disk=ssd
+    domain: str = ""  # failure domain: rack, power feed; a customer's containers are spread over them
+    containers_max: int | None = None  # at most so many, whatever room there is
 
     def slots_for(self, load: Load) -> int:
         """How many jobs of this load may run on the node at once."""
@@ -75,8 +79,21 @@ class Container(SQLModel, table=True):
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
     searchdomain: str | None = None
     probe: str = ""  # how its address is asked: "icmp" or "tcp:PORT"; the pool's
-    job_id: str | None = None  # the job that made or makes it
+    job_id: str | None = None  # the job whose mark it carries on the node: the one that made, adopted or reinstalled it
+    standing: Standing = Field(default=Standing.RUNNING, sa_type=choice(Standing))  # what is wanted of it
+    purge_at: datetime | None = Field(default=None, sa_type=Instant)  # when a terminated one's grace ends
+    labels: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     since: datetime = Field(sa_type=Instant)
+
+
+class Hold(SQLModel, table=True):
+    """Capacity kept for a job that enlarges a container, on top of what the container has; gone with the job's end."""
+
+    job_id: str = Field(primary_key=True)
+    node: str = Field(index=True)
+    site: str
+    ram_bytes: int = Field(default=0, sa_type=BigInteger)
+    disk_bytes: int = Field(default=0, sa_type=BigInteger)
 
 
 class Plan(SQLModel, table=True):
@@ -102,12 +119,17 @@ class Pool(SQLModel, table=True):
     cursor: str = ""  # the one given out last; the next search begins behind it, so that an address rests before it is used again
     probe: str = "icmp"  # how a container on it is asked whether it answers
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
+    rank: int = 0  # pools with a higher one are used first
+    rest_s: int = 0  # how long an address rests after use before it is given out again, seconds
 
 
 class Address(SQLModel, table=True):
-    """An address in use; free ones have no row."""
+    """An address in use or at rest; free ones have no row."""
 
     address: str = Field(primary_key=True)
     pool: str = Field(index=True)
-    ctid: int = Field(sa_column=Column("container", Integer, nullable=False, index=True))
+    ctid: int | None = Field(default=None, sa_column=Column("container", Integer, index=True))  # None: at rest
+    job_id: str | None = None  # the job that adds or removes it; None: the container simply has it
+    removing: bool = False
     since: datetime = Field(sa_type=Instant)
+    free_at: datetime | None = Field(default=None, sa_type=Instant)  # at rest until then

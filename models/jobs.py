@@ -16,6 +16,7 @@ class Event(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
     job_id: str = Field(sa_column=Column(String(26), ForeignKey("job.id"), nullable=False, index=True))
+    number: int | None = Field(default=None, sa_column=Column(BigInteger, unique=True))  # in the order of commits; readers resume from it
     at: datetime = Field(sa_type=Instant)
     cause: Cause = Field(sa_type=choice(Cause))
     state: State = Field(sa_type=choice(State))  # the state it led to
@@ -64,6 +65,7 @@ class Job(SQLModel, table=True):
     progress: float = 0.0  # 0..1
     error: str = Field(default="", sa_type=Text)  # the last one, as a sentence for the operator
     error_class: str = ""  # its class (models/errors.py)
+    target: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # what the order named, resolved at acceptance: sizes, address …
     result: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
 
     @property

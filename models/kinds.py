@@ -21,7 +21,7 @@ WEIGHT: dict[Rank, int] = {Rank.URGENT: 16, Rank.ORDER: 8, Rank.MOVE: 4, Rank.RO
 class Load(StrEnum):
     """What a job costs the node it runs on; slots are counted per node and load."""
 
-    CREATE = auto()  # unpacks an image: heavy on the disk
+    CREATE = auto()  # unpacks or removes an image: heavy on the disk
     EXEC = auto()  # runs something in containers
     LOOK = auto()  # reads
     NONE = auto()  # touches no enrolled node
@@ -40,10 +40,33 @@ class Kind:
     attempts: int  # runs that may end in a Retryable; waits for an ill node are not counted
     deadline: timedelta  # from acceptance; then undone, or stuck past the pivot
     placed: bool = False  # a node, an id and addresses are reserved for it
+    container: bool = False  # it is about a container that exists; the verb's name is in models/standing.py
+
+
+def _verb(load: Load, rank: Rank = Rank.ORDER) -> Kind:
+    return Kind("provision", load, rank, attempts=8, deadline=timedelta(hours=6), container=True)
 
 
 KINDS: dict[str, Kind] = {
     "create-container": Kind("provision", Load.CREATE, Rank.ORDER, attempts=8, deadline=timedelta(hours=6), placed=True),
+    "start-container": _verb(Load.EXEC),
+    "stop-container": _verb(Load.EXEC),
+    "restart-container": _verb(Load.EXEC),
+    "suspend-container": _verb(Load.EXEC, Rank.URGENT),
+    "unsuspend-container": _verb(Load.EXEC, Rank.URGENT),
+    "resize-container": _verb(Load.EXEC),
+    "reinstall-container": _verb(Load.CREATE),
+    "set-password": _verb(Load.EXEC),
+    "set-hostname": _verb(Load.EXEC),
+    "set-nameservers": _verb(Load.EXEC),
+    "rename-container": _verb(Load.EXEC),
+    "add-address": _verb(Load.EXEC),
+    "remove-address": _verb(Load.EXEC),
+    "terminate-container": _verb(Load.EXEC, Rank.URGENT),
+    "revive-container": _verb(Load.EXEC),
+    "purge-container": _verb(Load.CREATE, Rank.UPKEEP),
+    "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
+    "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "scan-host-key": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=2)),
     "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
     "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),

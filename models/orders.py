@@ -9,8 +9,17 @@ from models.whitelist import Address, CtId, HostName, Password, Word
 _password = TypeAdapter(Password)
 
 
+def _checked_password(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None:
+        try:
+            _password.validate_python(secret.get_secret_value())
+        except ValueError:  # pydantic's own text would repeat the password
+            raise ValueError("not a password of 8 to 128 printable characters without blanks") from None
+    return secret
+
+
 class _Order(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # an input may be a password
 
     site: Word | None = Field(None, description="Site whose nodes and workers serve it; the installation's own site if left out.")
 
@@ -31,16 +40,11 @@ class CreateContainer(_Order):
     searchdomain: HostName | None = None
     password: SecretStr | None = Field(None, description="Root password; encrypted at rest, handed to the node over stdin only.")
     wait_for_capacity: bool = Field(False, description="Wait in the queue instead of being refused when no node has room.")
+    labels: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels of the container, for selections.")
+    require: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels the node must have, e.g. disk: ssd.")
+    spread: bool = Field(False, description="On a node, and if possible a failure domain, without another container of the customer.")
 
-    @field_validator("password")
-    @classmethod
-    def _one_line(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
-            try:
-                _password.validate_python(secret.get_secret_value())
-            except ValueError:  # pydantic's own text would repeat the password
-                raise ValueError("not a password of 8 to 128 printable characters without blanks") from None
-        return secret
+    _one_line = field_validator("password")(_checked_password)
 
 
 class ScanHostKey(_Order):
@@ -75,5 +79,149 @@ class CheckQueue(_Order):
     kind: Literal["check-queue"] = "check-queue"
 
 
-Order = Annotated[CreateContainer | ScanHostKey | EnrolNode | ObserveNode | CheckQueue, Field(discriminator="kind")]
+class _Verb(_Order):
+    ctid: CtId = Field(description="The container's id.")
+
+
+class StartContainer(_Verb):
+    """Start it; done when it executes commands and its address answers."""
+
+    kind: Literal["start-container"] = "start-container"
+
+
+class StopContainer(_Verb):
+    """Stop it; it stays stopped over a reboot of the node."""
+
+    kind: Literal["stop-container"] = "stop-container"
+    fast: bool = Field(False, description="Kill it instead of letting it shut down.")
+
+
+class RestartContainer(_Verb):
+    """Stop and start it."""
+
+    kind: Literal["restart-container"] = "restart-container"
+
+
+class SuspendContainer(_Verb):
+    """Stop it so that neither its customer nor a reboot of the node starts it."""
+
+    kind: Literal["suspend-container"] = "suspend-container"
+
+
+class UnsuspendContainer(_Verb):
+    """End a suspension: it runs again."""
+
+    kind: Literal["unsuspend-container"] = "unsuspend-container"
+
+
+class ResizeContainer(_Verb):
+    """Another plan, up or down; live where the node can."""
+
+    kind: Literal["resize-container"] = "resize-container"
+    plan: Word
+
+
+class ReinstallContainer(_Verb):
+    """A fresh system; id, names, addresses and ssh keys are kept, all other data is lost."""
+
+    kind: Literal["reinstall-container"] = "reinstall-container"
+    template: Word | None = Field(None, description="Another OS template; the same one if left out.")
+    password: SecretStr | None = Field(None, description="New root password.")
+
+    _one_line = field_validator("password")(_checked_password)
+
+
+class SetPassword(_Verb):
+    """Another root password, over stdin, from inside."""
+
+    kind: Literal["set-password"] = "set-password"
+    password: SecretStr
+
+    _one_line = field_validator("password")(_checked_password)
+
+
+class SetHostname(_Verb):
+    """Another host name."""
+
+    kind: Literal["set-hostname"] = "set-hostname"
+    hostname: HostName
+
+
+class SetNameservers(_Verb):
+    """Other resolvers."""
+
+    kind: Literal["set-nameservers"] = "set-nameservers"
+    nameservers: tuple[Address, ...] = Field(min_length=1, max_length=4)
+    searchdomain: HostName | None = None
+
+
+class RenameContainer(_Verb):
+    """Another name for vzctl, unique in the installation."""
+
+    kind: Literal["rename-container"] = "rename-container"
+    name: Word
+
+
+class AddAddress(_Verb):
+    """One more address."""
+
+    kind: Literal["add-address"] = "add-address"
+    pool: Word | None = Field(None, description="Pool to take it from; any pool of the site if left out.")
+
+
+class RemoveAddress(_Verb):
+    """Take an address away; the last one stays."""
+
+    kind: Literal["remove-address"] = "remove-address"
+    address: Address
+
+
+class TerminateContainer(_Verb):
+    """End it: stopped and kept for its grace, then purged."""
+
+    kind: Literal["terminate-container"] = "terminate-container"
+    grace_hours: float = Field(168, ge=0, le=24 * 365, description="How long it can be revived; 0: purged at once.")
+
+
+class ReviveContainer(_Verb):
+    """Bring a terminated container back while its grace lasts."""
+
+    kind: Literal["revive-container"] = "revive-container"
+
+
+class PurgeContainer(_Verb):
+    """Remove a terminated container for good and give its addresses back."""
+
+    kind: Literal["purge-container"] = "purge-container"
+
+
+class AdoptContainer(_Order):
+    """Take a container that exists on a node into the fleet as it is."""
+
+    kind: Literal["adopt-container"] = "adopt-container"
+    node: Word
+    ctid: CtId
+    customer: Word | None = None
+
+
+class ClearDebris(_Order):
+    """Remove what a killed create left on a node; never a whole container."""
+
+    kind: Literal["clear-debris"] = "clear-debris"
+    node: Word
+    ctid: CtId
+
+
+VERB_ORDERS = (
+    StartContainer, StopContainer, RestartContainer, SuspendContainer, UnsuspendContainer, ResizeContainer, ReinstallContainer,
+    SetPassword, SetHostname, SetNameservers, RenameContainer, AddAddress, RemoveAddress, TerminateContainer, ReviveContainer, PurgeContainer,
+)  # fmt: skip
+Verb = (
+    StartContainer | StopContainer | RestartContainer | SuspendContainer | UnsuspendContainer | ResizeContainer | ReinstallContainer
+    | SetPassword | SetHostname | SetNameservers | RenameContainer | AddAddress | RemoveAddress
+    | TerminateContainer | ReviveContainer | PurgeContainer
+)  # fmt: skip
+Order = Annotated[
+    CreateContainer | Verb | AdoptContainer | ClearDebris | ScanHostKey | EnrolNode | ObserveNode | CheckQueue, Field(discriminator="kind")
+]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)

@@ -1,12 +1,23 @@
-"""A place that is kept: the container row of a job that has no container yet, and how it is given back."""
+"""What an order keeps while its job lives, and what becomes of the rows at its end: kept for good, or given back.
 
-from datetime import datetime
+Both sides end jobs (a worker that finished, a person who decides about a stuck one), so both read it here.
+"""
 
-from sqlalchemy import delete
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
 
-from models.fleet import Address, Container, ContainerState
+from models.fleet import Address, Container, ContainerState, Hold, Plan, Pool
 from models.jobs import Job
+from models.standing import VERBS, Standing, after
+
+SIZES = ("ram_bytes", "swap_bytes", "disk_bytes", "inodes", "cpus", "cpuunits")
+
+
+def sizes_of(plan: Plan) -> dict[str, int | None]:
+    """What a plan sells, to be copied: a plan that is changed later changes no container."""
+    return {size: getattr(plan, size) for size in SIZES}
 
 
 def reservation(session: Session, job: Job) -> tuple[Container, list[str]]:
@@ -14,23 +25,86 @@ def reservation(session: Session, job: Job) -> tuple[Container, list[str]]:
     container = session.get(Container, job.ctid) if job.ctid is not None else None
     if container is None or container.job_id != job.id:
         raise LookupError(f"job {job.id} holds no reservation")
-    addresses = session.exec(select(Address.address).where(Address.ctid == container.ctid)).all()
-    return container, sorted(addresses, key=lambda address: (":" in address, address))
+    return container, addresses_of(session, container.ctid)
 
 
-def hand_over(session: Session, job: Job, *, now: datetime) -> None:
-    """The node shows the container: the reservation becomes a container of the fleet."""
-    container, _ = reservation(session, job)
-    container.state, container.since = ContainerState.PRESENT, now
+def addresses_of(session: Session, ctid: int, *, with_job: str = "") -> list[str]:
+    """The container's addresses, IPv4 first; those that another job is only just adding are not among them."""
+    mine = or_(col(Address.job_id).is_(None), col(Address.job_id) == with_job, col(Address.removing))
+    addresses = session.exec(select(Address.address).where(Address.ctid == ctid, mine)).all()
+    return sorted(addresses, key=lambda address: (":" in address, address))
+
+
+def keep(session: Session, job: Job, *, now: datetime) -> None:
+    """The node shows what was ordered: the rows say so from now on. `job.target` holds what was resolved at acceptance."""
+    session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
+    container = session.get(Container, job.ctid, with_for_update=True) if job.ctid is not None else None
+    if container is None:
+        return
+    if job.rules.placed:
+        container.state, container.since = ContainerState.PRESENT, now
+    if job.kind in VERBS:
+        standing = after(job.kind, container.standing)
+        container.standing = standing if isinstance(standing, Standing) else container.standing
+    for field in (*SIZES, "plan", "template", "hostname", "nameservers", "searchdomain", "job_id"):
+        if field in job.target:
+            setattr(container, field, job.target[field])
     session.add(container)
+    _keep_special(session, job, container, now=now)
+
+
+def _keep_special(session: Session, job: Job, container: Container, *, now: datetime) -> None:
+    match job.kind:
+        case "add-address":
+            for address in session.exec(select(Address).where(Address.job_id == job.id)).all():
+                address.job_id = None
+                session.add(address)
+        case "remove-address":
+            rest(session, [job.target["address"]], now=now)
+        case "terminate-container":
+            container.purge_at = container.purge_at or now + timedelta(hours=job.target["grace_hours"])
+        case "revive-container":
+            container.purge_at = None
+        case "purge-container":
+            rest(session, addresses_of(session, container.ctid), now=now)
+            session.delete(container)
 
 
 def give_back(session: Session, job: Job, *, now: datetime, foreign: bool = False) -> None:
-    """Free what was reserved for `job`; with `foreign` the id stays barred, because somebody else has it on the node. Safe to repeat."""
+    """Free what was kept for `job`; with `foreign` the id stays barred, because somebody else has it on the node. Safe to repeat."""
+    session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
     container = session.get(Container, job.ctid) if job.ctid is not None else None
-    if container is None or container.job_id != job.id:
+    if container is None:
         return
-    session.execute(delete(Address).where(col(Address.ctid) == container.ctid))
+    if job.rules.placed:
+        if container.job_id == job.id and container.state == ContainerState.RESERVED:
+            _free(session, container, now=now, foreign=foreign)
+        return
+    for address in session.exec(select(Address).where(Address.job_id == job.id)).all():
+        if address.removing:
+            address.job_id, address.removing = None, False
+            session.add(address)
+        else:
+            session.delete(address)
+    if job.kind == "rename-container" and container.name == job.target.get("name"):
+        container.name = job.target.get("was")
+        session.add(container)
+
+
+def rest(session: Session, addresses: list[str], *, now: datetime) -> None:
+    """Addresses that were in use rest for as long as their pool says, so that nobody gets a stranger's visitors."""
+    for address in session.exec(select(Address).where(col(Address.address).in_(addresses))).all():
+        pool = session.get(Pool, address.pool)
+        if pool is None or pool.rest_s <= 0:
+            session.delete(address)
+            continue
+        address.ctid, address.job_id, address.removing = None, None, False
+        address.since, address.free_at = now, now + timedelta(seconds=pool.rest_s)
+        session.add(address)
+
+
+def _free(session: Session, container: Container, *, now: datetime, foreign: bool) -> None:
+    session.execute(delete(Address).where(col(Address.ctid) == container.ctid))  # never reached a customer: no rest needed
     session.delete(container)
     if foreign:
         session.flush()

@@ -14,10 +14,11 @@ from models.ids import JobIds
 from models.jobs import Event, Job
 from models.kinds import KINDS
 from models.lifecycle import Cause, State
-from models.orders import CreateContainer, EnrolNode, ObserveNode, Order
+from models.orders import VERB_ORDERS, AdoptContainer, ClearDebris, CreateContainer, EnrolNode, ObserveNode, Order, ReinstallContainer, SetPassword
 from models.vault import SEALED, Vault
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
+from producers.verbs import prepare
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,24 @@ class Intake:
                 return f"container {job.ctid} on {job.node}: {reserved.placement.because}; {', '.join(reserved.addresses)}"
             case EnrolNode():
                 _expect_node(session, order, site=job.site)
+            case AdoptContainer() | ClearDebris():
+                if session.get(Node, order.node) is None:
+                    raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
+                job.node, job.ctid = order.node, order.ctid
             case ObserveNode():
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
                 job.node = order.node
+            case _ if isinstance(order, VERB_ORDERS):
+                return prepare(session, order, job, now=job.accepted_at)
         return ""
 
     def _canonical(self, order: Order) -> tuple[dict[str, Any], str, str | None]:
         """The order as it is stored, its digest, and the password that is stored apart."""
         asked = order.model_dump(mode="json", exclude_none=True)
-        password = order.password.get_secret_value() if isinstance(order, CreateContainer) and order.password else None
+        password = (
+            order.password.get_secret_value() if isinstance(order, CreateContainer | ReinstallContainer | SetPassword) and order.password else None
+        )
         text = json.dumps(asked | {"password": SEALED} if password else asked, sort_keys=True)
         if password is not None:
             asked["password"] = SEALED

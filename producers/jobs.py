@@ -10,7 +10,7 @@ from models.house import Secret, erase_secrets
 from models.jobs import Event, Job
 from models.lifecycle import FINAL, Cause, State
 from models.orders import ORDER
-from models.reservations import give_back, hand_over
+from models.reservations import give_back, keep
 from models.vault import Vault
 from producers.intake import Accepted, Intake
 from producers.refusals import BadOrder, Refusal
@@ -93,8 +93,8 @@ def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str
     event = job.move(cause, now=now, why=f"{by}: {meaning}" + (f" ({because})" if because else ""), by=by, choice=choice)
     job.due_at, job.crashes, job.attempts = now, 0, 0
     job.deadline = max(job.deadline, now + job.rules.deadline)
-    if event.state == State.DONE and job.rules.placed:
-        hand_over(session, job, now=now)
+    if event.state == State.DONE:
+        keep(session, job, now=now)
     if event.state == State.FAILED:
         give_back(session, job, now=now, foreign=job.begun)  # what is left on the node keeps its id from being given out
     if event.state in FINAL:

@@ -57,7 +57,7 @@ def reserve(database: Database, session: Session, order: CreateContainer, *, job
     plan = check(session, order, site=site)
     need = Need(plan.ram_bytes, plan.disk_bytes, order.template, order.node)
     placement = place(need, rooms(session, site, now=now))
-    pool, addresses = _addresses(session, order.pool, site)
+    pool, addresses = pick_addresses(session, order.pool, site, now=now)
     ctid = order.ctid or _next_ctid(session)
     container = Container(
         ctid=ctid,
@@ -129,12 +129,18 @@ def _next_ctid(session: Session) -> int:
             return counter.value
 
 
-def _addresses(session: Session, wanted: str | None, site: str) -> tuple[Pool, list[str]]:
-    """One free address of the wanted pool, or of the first pool of the site that has one."""
-    query = select(Pool).where(Pool.name == wanted) if wanted else select(Pool).where(Pool.site == site).order_by(Pool.name)
+def templates_of(session: Session, node: str) -> frozenset[str]:
+    """The OS templates of a node, as it was last looked at."""
+    row = session.get(Node, node)
+    return frozenset(row.abilities.get("templates", [])) if row is not None else frozenset()
+
+
+def pick_addresses(session: Session, wanted: str | None, site: str, *, now: datetime) -> tuple[Pool, list[str]]:
+    """One free address of the wanted pool, or of the site's pool with the highest rank that has one; raises NoRoom."""
+    query = select(Pool).where(Pool.name == wanted) if wanted else select(Pool).where(Pool.site == site).order_by(col(Pool.rank).desc(), Pool.name)
     pools = session.exec(query.with_for_update()).all()
     for pool in pools:
-        address = _next_address(session, pool)
+        address = _next_address(session, pool, now=now)
         if address is not None:
             pool.cursor = address
             session.add(pool)
@@ -144,7 +150,7 @@ def _addresses(session: Session, wanted: str | None, site: str) -> tuple[Pool, l
     raise NoRoom("no free address", {pool.name: f"all of {pool.first}-{pool.last} are in use" for pool in pools})
 
 
-def _next_address(session: Session, pool: Pool) -> str | None:
+def _next_address(session: Session, pool: Pool, *, now: datetime) -> str | None:
     """The first free address behind the one given out last, going round once."""
     first, last = ip_address(pool.first), ip_address(pool.last)
     begin = int(ip_address(pool.cursor)) + 1 if pool.cursor else int(first)
@@ -153,9 +159,14 @@ def _next_address(session: Session, pool: Pool) -> str | None:
     walk = iter(round_trip)
     while numbers := list(islice(walk, 64)):
         candidates = [str(make(number)) for number in numbers]
-        taken = set(session.exec(select(Address.address).where(col(Address.address).in_(candidates))).all())
+        rows = {row.address: row for row in session.exec(select(Address).where(col(Address.address).in_(candidates))).all()}
         for candidate in candidates:
-            if candidate not in taken:
+            row = rows.get(candidate)
+            if row is None:
+                return candidate
+            if row.ctid is None and row.free_at is not None and row.free_at <= now:  # it has rested
+                session.delete(row)
+                session.flush()
                 return candidate
     return None
 

@@ -14,8 +14,11 @@ def upgrade() -> None:
         "address",
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("pool", sa.String(), nullable=False),
-        sa.Column("container", sa.Integer(), nullable=False),
+        sa.Column("container", sa.Integer(), nullable=True),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column("removing", sa.Boolean(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("free_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("address"),
     )
     with op.batch_alter_table("address", schema=None) as batch_op:
@@ -50,6 +53,13 @@ def upgrade() -> None:
         sa.Column("searchdomain", sa.String(), nullable=True),
         sa.Column("probe", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column(
+            "standing",
+            sa.Enum("running", "stopped", "suspended", "terminated", "gone", name="standing", native_enum=False, length=24),
+            nullable=False,
+        ),
+        sa.Column("purge_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
@@ -71,6 +81,18 @@ def upgrade() -> None:
         sa.Column("credit", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("rank", "producer"),
     )
+    op.create_table(
+        "hold",
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("ram_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("disk_bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id"),
+    )
+    with op.batch_alter_table("hold", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_hold_node"), ["node"], unique=False)
+
     op.create_table(
         "job",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -108,6 +130,7 @@ def upgrade() -> None:
         sa.Column("progress", sa.Float(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("error_class", sa.String(), nullable=False),
+        sa.Column("target", sa.JSON(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
@@ -138,6 +161,9 @@ def upgrade() -> None:
         sa.Column("finding", sa.String(), nullable=False),
         sa.Column("finding_why", sa.Text(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("domain", sa.String(), nullable=False),
+        sa.Column("containers_max", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
@@ -164,6 +190,8 @@ def upgrade() -> None:
         sa.Column("cursor", sa.String(), nullable=False),
         sa.Column("probe", sa.String(), nullable=False),
         sa.Column("nameservers", sa.JSON(), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("rest_s", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     with op.batch_alter_table("pool", schema=None) as batch_op:
@@ -216,6 +244,7 @@ def upgrade() -> None:
         "event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "cause",
@@ -263,6 +292,7 @@ def upgrade() -> None:
             ["job.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_event_job_id"), ["job_id"], unique=False)
@@ -299,6 +329,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_job_node"))
 
     op.drop_table("job")
+    with op.batch_alter_table("hold", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_hold_node"))
+
+    op.drop_table("hold")
     op.drop_table("credit")
     op.drop_table("counter")
     with op.batch_alter_table("container", schema=None) as batch_op:

@@ -1,0 +1,127 @@
+"""An order about a container that exists: may it be given, what does it make pointless, what must be kept for it."""
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from models.fleet import Address, Container, ContainerState, Hold, Plan
+from models.house import erase_secrets
+from models.jobs import Job
+from models.lifecycle import FINAL, Cause, State
+from models.orders import (
+    AddAddress,
+    ReinstallContainer,
+    RemoveAddress,
+    RenameContainer,
+    ResizeContainer,
+    SetHostname,
+    SetNameservers,
+    TerminateContainer,
+    Verb,
+)
+from models.reservations import addresses_of, give_back, sizes_of
+from models.standing import SUPERSEDES, VERBS, Standing, after
+from producers.placement import Need, objection
+from producers.refusals import BadOrder, NoRoom, Refusal
+from producers.reserve import pick_addresses, rooms, templates_of
+
+OPEN = [state for state in State if state not in FINAL]
+
+
+def prepare(session: Session, order: Verb, job: Job, *, now: datetime) -> str:
+    """Give the job its node and what it needs, end what it makes pointless; the sentence for its event.
+
+    Raises BadOrder, Refusal or NoRoom.
+    """
+    container = session.get(Container, order.ctid, with_for_update=True)
+    if container is None or container.state == ContainerState.FOREIGN:
+        raise BadOrder({"ctid": f"there is no container {order.ctid}; see `vzq container list`"})
+    waiting = session.exec(select(Job).where(Job.ctid == order.ctid, col(Job.state).in_(OPEN)).order_by(Job.id)).all()
+    pointless = [other for other in waiting if other.kind in SUPERSEDES.get(order.kind, ()) and other.state == State.QUEUED and not other.begun]
+    standing = expected(container, [other for other in waiting if other not in pointless])
+    outcome = after(order.kind, standing)
+    if not isinstance(outcome, Standing):
+        raise Refusal(f"container {order.ctid} cannot be given {order.kind}: {outcome}")
+    job.node, job.ctid, job.site, job.target = container.node, container.ctid, container.site, {}
+    why = _resolve(session, order, job, container, now=now)
+    for other in pointless:
+        session.add(other.move(Cause.SUPERSEDED, now=now, why=f"made pointless by {order.kind} {job.id}", by=job.id))
+        give_back(session, other, now=now)
+        erase_secrets(session, other.id)
+        session.add(other)
+    return why or f"container {container.ctid} on {container.node}"
+
+
+def expected(container: Container, open_jobs: list[Job]) -> Standing:
+    """What the container will stand for once the jobs before this one are through."""
+    standing = container.standing
+    for job in open_jobs:
+        if job.kind in VERBS:
+            outcome = after(job.kind, standing)
+            standing = outcome if isinstance(outcome, Standing) else standing
+    return standing
+
+
+def _resolve(session: Session, order: Verb, job: Job, container: Container, *, now: datetime) -> str:
+    """What the order names becomes figures and addresses, kept in `job.target` and reserved."""
+    match order:
+        case ResizeContainer():
+            return _resize(session, order, job, container, now=now)
+        case ReinstallContainer():
+            template = order.template or container.template
+            if template not in templates_of(session, container.node):
+                raise BadOrder({"template": f"node {container.node} has no template {template!r}"})
+            job.target = {"template": template, "job_id": job.id}
+        case SetHostname():
+            job.target = {"hostname": order.hostname}
+        case SetNameservers():
+            job.target = {"nameservers": list(order.nameservers), "searchdomain": order.searchdomain}
+        case RenameContainer():
+            _rename(session, order, job, container)
+        case AddAddress():
+            pool, addresses = pick_addresses(session, order.pool, container.site, now=now)
+            session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, job_id=job.id, since=now) for address in addresses)
+            job.target = {"address": addresses[0]}
+            return f"{addresses[0]} of pool {pool.name}"
+        case RemoveAddress():
+            _release_later(session, order, job, container)
+        case TerminateContainer():
+            job.target = {"grace_hours": order.grace_hours}
+    return ""
+
+
+def _resize(session: Session, order: ResizeContainer, job: Job, container: Container, *, now: datetime) -> str:
+    plan = session.get(Plan, order.plan)
+    if plan is None:
+        raise BadOrder({"plan": f"there is no plan {order.plan!r}; see `vzq plan list`"})
+    job.target = {"plan": plan.name, **sizes_of(plan)}
+    more_ram, more_disk = max(0, plan.ram_bytes - container.ram_bytes), max(0, plan.disk_bytes - container.disk_bytes)
+    if more_ram or more_disk:
+        room = next(room for room in rooms(session, container.site, now=now) if room.node == container.node)
+        why = objection(Need(more_ram, more_disk, container.template), room)
+        if why:
+            raise NoRoom(f"container {container.ctid} cannot grow to plan {plan.name} on {container.node}", {container.node: why})
+        session.add(Hold(job_id=job.id, node=container.node, site=container.site, ram_bytes=more_ram, disk_bytes=more_disk))
+    return f"from plan {container.plan} to {plan.name}"
+
+
+def _rename(session: Session, order: RenameContainer, job: Job, container: Container) -> None:
+    taken = session.exec(select(Container.ctid).where(Container.name == order.name)).first()
+    if taken is not None and taken != container.ctid:
+        raise BadOrder({"name": f"container {taken} is named {order.name!r} already"})
+    job.target = {"name": order.name, "was": container.name}
+    container.name = order.name  # kept from here on, so that nobody else can take it
+    session.add(container)
+
+
+def _release_later(session: Session, order: RemoveAddress, job: Job, container: Container) -> None:
+    row = session.get(Address, order.address, with_for_update=True)
+    if row is None or row.ctid != container.ctid or row.job_id is not None:
+        has = ", ".join(addresses_of(session, container.ctid))
+        raise BadOrder({"address": f"container {container.ctid} has no address {order.address}; it has {has}"})
+    staying = session.exec(select(Address.address).where(Address.ctid == container.ctid, col(Address.job_id).is_(None))).all()
+    if len(staying) < 2:
+        raise Refusal(f"{order.address} is the last address of container {container.ctid}; add another one first")
+    row.job_id, row.removing = job.id, True
+    session.add(row)
+    job.target = {"address": order.address}
