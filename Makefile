@@ -30,7 +30,7 @@ test: $(VENV)/.develops  ## the whole suite, against real Redis, SQLite and Post
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 bench: $(VENV)/.benches  ## benchmarks: ratios, measured in one interleaved run
-	$(BIN)/python -m pytest -q -s -m benchmark $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:  ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

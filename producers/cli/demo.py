@@ -50,9 +50,8 @@ def place_orders(orders: Orders = 30, nodes: Nodes = 3, keep: Keep = False, spee
             good = verdict.good
             if keep:
                 _tell(verdict)
-                say(
-                    f"it stays up until Ctrl-C; in another shell: export VZQ_STATE={folder.absolute()}, then vzq job list, vzq container list, vzq node list"
-                )
+                say(f"it stays up until Ctrl-C; to look around, in another shell: export VZQ_STATE={folder.absolute()}")
+                say("then: vzq job list, vzq container list, vzq node list, vzq order create …")
                 embedded.tend()
         if not keep:
             _tell(verdict)
