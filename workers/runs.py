@@ -26,10 +26,10 @@ from workers.openvz.vzctl import Vzctl
 from workers.plans import INQUIRIES, PLANS
 from workers.plans.inquiry import Means
 from workers.plans.nodes import address_of
+from workers.reach import answers
 from workers.steps import Plan, carry_out
 from workers.store import Store
-from workers.tools import Tools, known_abilities
-from workers.transport.links import Links
+from workers.tools import Reach, Roads, Tools, known_abilities
 
 log = structlog.get_logger(__name__)
 AFTER_UNSURE = timedelta(seconds=2)
@@ -43,11 +43,12 @@ class World:
     database: Database
     store: Store
     claims: Claims
-    links: Links
+    links: Roads
     vault: Vault
     clock: Clock
     rng: random.Random
     meters: WorkerMeters
+    answers: Reach = answers  # from where the customer stands
 
 
 class Runs:
@@ -72,7 +73,7 @@ class Runs:
 
     async def _run(self, claim: Claim) -> None:
         """One run; whatever happens in it, the row says so at its end, or the lease does."""
-        world, journal = self._world, Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
+        world, journal = self._world, self._journal(claim)
         begun = world.clock.monotonic()
         try:
             await self._guarded(claim, journal)
@@ -148,13 +149,16 @@ class Runs:
         if claim.job.state == State.UNDOING:
             await self._guarded(claim, journal)
 
+    def _journal(self, claim: Claim) -> Journal:
+        return Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
+
     def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
         if claim.node is None:
             raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
         driver = Vzctl(known_abilities(claim.node))
         link = self._world.links.to(address_of(claim.node))
         hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters)
-        return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began), driver), hand
+        return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers), driver), hand
 
     async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
         """Write how it ended, for as long as the database is away; the lease is renewed meanwhile or runs out."""

@@ -1,8 +1,9 @@
 """What a plan may use besides its driver: looks that are not journaled, proof of what was begun, sealed secrets."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from models.errors import Permanent
 from models.fleet import Node
@@ -10,9 +11,17 @@ from models.vault import Vault, VaultError
 from workers.commands import Command, Finished
 from workers.openvz.driver import Abilities
 from workers.openvz.rows import abilities_of
-from workers.transport.ssh import Link
+from workers.reach import answers
+from workers.transport.ssh import Link, NodeAddress
 
 LOOK_TIMEOUT = timedelta(seconds=60)
+Reach = Callable[[str, str], Awaitable[bool]]  # does this address answer, asked by this probe?
+
+
+class Roads(Protocol):
+    """The ways to all nodes (workers/transport/links.py)."""
+
+    def to(self, address: NodeAddress) -> Link: ...
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,7 @@ class Tools:
     link: Link
     vault: Vault
     began: Callable[[str], bool]  # does the node's own ledger say that this job began this step here?
+    answers: Reach = answers
 
     async def run(self, command: Command) -> Finished:
         """Run something that changes nothing, straight over the link; never for what has an effect."""

@@ -6,7 +6,6 @@ from typing import Any
 from models.errors import NodeFault, Permanent, Retryable, Unsure
 from workers.claims import Claim
 from workers.openvz.driver import Driver, Identity, Limits, Sight
-from workers.reach import answers
 from workers.steps import Plan, Step, Wait
 from workers.tools import Tools, known_abilities
 
@@ -42,7 +41,7 @@ def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         return True
 
     async def reachable() -> bool:
-        return await answers(addresses[0], container.probe)
+        return await tools.answers(addresses[0], container.probe)
 
     do: list[Step | Wait] = [
         Step("plant", lambda _: driver.plant(ct, job, sample=sample, layout=abilities.layout), ours, locks=False),

@@ -9,14 +9,14 @@ from sqlmodel import Session
 
 from models.clock import Clock
 from models.jobs import Job
-from workers.transport.links import Links
+from workers.tools import Roads
 
 
 @dataclass(frozen=True)
 class Means:
     """What inquiries work with."""
 
-    links: Links
+    links: Roads
     clock: Clock
     scan_timeout: timedelta = timedelta(seconds=10)
 
