@@ -3,7 +3,7 @@
 import getpass
 
 from pydantic import ValidationError
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.database import SchemaError
@@ -51,6 +51,8 @@ def _unusable(error: Exception) -> tuple[int, list[str]] | None:
             ]
         case ModuleNotFoundError() if error.name in {"psycopg", "psycopg2"}:
             return NOT_REACHED, [f"{error.name} is needed for the database {shown_url()}; install it with: pip install 'vzq[postgresql]'"]
+        case IntegrityError():
+            return NOT_REACHED, [f"somebody else wrote the same rows at this moment ({_first_line(error.orig or error)}); run the command again"]
         case DBAPIError() | PoolTimeout():
             return NOT_REACHED, [_database(error)]
     return None

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 from sqlalchemy import func
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from models.fleet import Container, Node, NodeState
 from models.jobs import Job
 from models.kinds import DEFAULT_SLOTS
-from models.lifecycle import State
+from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
 from producers.cli import door
 from producers.cli.failures import BAD_INPUT, FAILED, REFUSED
@@ -122,6 +122,24 @@ def drain(name: Name, json: Json = False) -> None:
 def activate(name: Name, json: Json = False) -> None:
     """Let a node take new containers again; a breaker that is open after a fault is closed, for the fault is mended."""
     _turn(name, NodeState.ACTIVE, json=json)
+
+
+@app.command()
+def remove(name: Name, json: Json = False) -> None:
+    """Forget a node that was never enrolled, or one that is drained and empty. Nothing is done on the machine itself."""
+    with door.database() as database, database.write() as session:
+        node = _node(session, name, writing=True)
+        if node.state == NodeState.ACTIVE:
+            raise Refusal(f"node {name} is active; drain it first with `vzq node drain {name}`")
+        kept = session.exec(select(func.count()).select_from(Container).where(Container.node == name)).one()
+        if kept:
+            raise Refusal(f"node {name} has {kept} containers or reservations; see `vzq container list --node {name}`")
+        is_open = col(Job.state).in_(sorted(set(State) - FINAL))
+        busy = [job.id for job in session.exec(select(Job).where(is_open)) if name in (job.node, job.order.get("node"))]
+        if busy:
+            raise Refusal(f"job {short(busy[0])} has still to do with node {name}; wait for its end or cancel it")
+        session.delete(node)
+    as_json({"removed": name}) if json else say(f"node {name} is forgotten; take this host's key out of its authorized_keys")
 
 
 def _turn(name: str, state: NodeState, *, json: bool) -> None:

@@ -33,13 +33,24 @@ def asker(by: str) -> str:
 def ordered(kind: type[O], given: Mapping[str, object]) -> O:
     """The order with what was given, options left out left out; raises BadOrder naming each option that is wrong."""
     try:
-        return kind.model_validate({field: value for field, value in given.items() if value not in (None, "", [], ())})
+        return kind.model_validate(
+            {field: value for field, value in given.items() if value is not None and value is not False and value not in ("", [], (), {})}
+        )
     except ValidationError as error:
         problems: dict[str, str] = {}
         for problem in error.errors(include_url=False, include_input=False):
             option = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else kind.__name__
             problems.setdefault(option, problem["msg"].removeprefix("Value error, "))
         raise BadOrder(problems) from None
+
+
+def labels(given: list[str] | None, option: str) -> dict[str, str]:
+    """NAME=VALUE pairs; raises BadOrder. That both are plain words is seen to by the order itself."""
+    pairs = [text.partition("=") for text in given or []]
+    wrong = [name for name, equals, _ in pairs if not equals]
+    if wrong or len({name for name, _, _ in pairs}) < len(pairs):
+        raise BadOrder({option: f"{wrong[0]!r} is not NAME=VALUE" if wrong else "one name stands twice"})
+    return {name: value for name, _, value in pairs}
 
 
 def word(text: str, what: str) -> str:

@@ -10,11 +10,12 @@ import typer
 from models.orders import CheckQueue, CreateContainer, Order
 from producers.cli import door, order_file
 from producers.cli.failures import BAD_INPUT, REFUSED
-from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
+from producers.cli.options import Because, By, Json, Site, Wait, asker, labels, ordered
 from producers.cli.screen import as_json, say, warn
 
 app = typer.Typer(no_args_is_help=True, help="Order a container, or a whole file of orders.")
 Given = str | None
+FOLDED_FROM = 30  # lines with one reason that still fit a screen
 
 
 @app.command()
@@ -32,6 +33,9 @@ def create(
     searchdomain: Annotated[Given, typer.Option(help="Search domain.")] = None,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the root password from standard input, one line.")] = False,
     wait_for_capacity: Annotated[bool, typer.Option("--wait-for-capacity", help="Queue the order when no node has room.")] = False,
+    label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label of the container, for selections; may be repeated.")] = None,
+    require: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label that the node must have; may be repeated.")] = None,
+    spread: Annotated[bool, typer.Option("--spread", help="On a node without another container of the customer.")] = False,
     key: Annotated[str, typer.Option(help="Your own name for the order: the same key and order again is the same job.", show_default=False)] = "",
     site: Site = "",
     by: By = "",
@@ -43,6 +47,7 @@ def create(
     given: dict[str, object] = {
         "plan": plan, "template": template, "hostname": hostname, "pool": pool, "ctid": ctid, "node": node, "name": name, "customer": customer,
         "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity,
+        "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread,
     }  # fmt: skip
     if password_stdin:
         given["password"] = sys.stdin.readline().rstrip("\r\n") or "-"  # an empty line is a bad password, not none
@@ -116,10 +121,7 @@ def _report(outcome: order_file.Outcome, *, json: bool) -> None:
     """Reasons to standard error, a line each; the sum, or everything as JSON, to standard output."""
     taken, bad, refused = outcome.taken, outcome.bad, outcome.refused
     accepted = sum(not line.replay for line in taken)
-    for line in bad:
-        warn(f"line {line.number}: {line.reason}")
-    for full in refused:
-        warn(f"line {full.number}: refused: {full.what}")
+    _tell([(line.number, line.reason) for line in bad] + [(full.number, f"refused: {full.what}") for full in refused])
     if not outcome.kept:
         warn("nothing of this file was accepted; mend it and submit it again, or place what can be placed with --partial")
     if json:
@@ -138,3 +140,15 @@ def _report(outcome: order_file.Outcome, *, json: bool) -> None:
         + (f", {len(bad)} bad" if bad else "")
         + (f", {len(refused)} refused" if refused else "")
     )
+
+
+def _tell(reasons: list[tuple[int, str]]) -> None:
+    """A line each; a reason that very many lines share is told once, with their numbers."""
+    lines: dict[str, list[int]] = {}
+    for number, reason in reasons:
+        lines.setdefault(reason, []).append(number)
+    for number, reason in reasons:
+        if len(lines[reason]) <= FOLDED_FROM:
+            warn(f"line {number}: {reason}")
+        elif lines[reason][0] == number:
+            warn(f"lines {order_file.ranges(lines[reason])}: {reason}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -118,6 +118,17 @@ def schema() -> dict[str, Any]:
         branch["properties"] = envelope["properties"] | branch["properties"]
         branch["required"] = ["key", "kind", *branch.get("required", [])]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A line of an order file"} | described
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Line numbers on one line: 1-3, 7, 9-12. They come in order."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 class _BadLine(Exception):

@@ -72,18 +72,19 @@ def show(told: Story) -> None:
         ("result", ", ".join(f"{name}={_plain(value)}" for name, value in job.result.items())),
     ])  # fmt: skip
     say("")
-    table(("at", "state", "cause", "what"), _events(told.events), empty="no events")
+    table(("at", "state", "cause", "what"), _events(told), empty="no events")
     if told.begun:
         say("")
         table(("step", "way", "try", "at", "took", "outcome", "code"), [_try(begun) for begun in told.begun], empty="", right=("try", "took", "code"))
 
 
-def _events(events: Sequence[Event]) -> list[tuple[object, ...]]:
-    """Steps stand in the journal below, so that their events are left out here where they say no more."""
+def _events(told: Story) -> list[tuple[object, ...]]:
+    """Steps stand in the journal below, so that their events are left out here."""
+    journaled = {begun.step for begun in told.begun}
     return [
-        (clock_time(event.at), event.state, event.cause, event.why or _plain(event.data or ""))
-        for event in events
-        if event.cause != Cause.STEPPED or event.why
+        (clock_time(event.at), event.state, event.cause, event.why or ", ".join(f"{name} {_plain(value)}" for name, value in event.data.items()))
+        for event in told.events
+        if event.cause != Cause.STEPPED or event.why not in journaled
     ]
 
 

@@ -65,15 +65,25 @@ def test_every_field_of_the_order_has_its_option(vzq: Vzq, fleet: Database) -> N
         "--pool": "public", "--ctid": "2001", "--node": "n2", "--name": "web1", "--customer": "acme", "--nameserver": "192.0.2.53",
         "--searchdomain": "example.net", "--site": "main",
     }  # fmt: skip
-    made = rows(
-        vzq(*ORDER, *(word for pair in options.items() for word in pair), "--wait-for-capacity", "--password-stdin", "--json", given="secret-word\n")
-    )
+    several = ("--label", "tier=web", "--label", "team=shop", "--spread")
+    words = [word for pair in options.items() for word in pair]
+    made = rows(vzq(*ORDER, *words, *several, "--wait-for-capacity", "--password-stdin", "--json", given="secret-word\n"))
     order = rows(vzq("job", "show", made["job"], "--json"))["order"]
     assert order == {
-        "kind": "create-container", "plan": "small", "template": "busybox-mini-x86_64", "hostname": "web1.example.net", "pool": "public", "ctid": 2001,
-        "node": "n2", "name": "web1", "customer": "acme", "nameservers": ["192.0.2.53"], "searchdomain": "example.net", "site": "main",
-        "wait_for_capacity": True, "password": "(sealed)",
+        "kind": "create-container", "plan": "small", "template": "busybox-mini-x86_64", "hostname": "web1.example.net", "pool": "public",
+        "ctid": 2001, "node": "n2", "name": "web1", "customer": "acme", "nameservers": ["192.0.2.53"], "searchdomain": "example.net", "site": "main",
+        "wait_for_capacity": True, "password": "(sealed)", "labels": {"tier": "web", "team": "shop"}, "require": {}, "spread": True,
     }  # fmt: skip
+
+
+def test_an_id_of_0_is_a_bad_id_and_not_none(vzq: Vzq, fleet: Database) -> None:
+    assert "--ctid: " in vzq(*ORDER, "--ctid", "0").stderr
+
+
+@pytest.mark.parametrize("label", ["tier", "=web", "tier=", "tier=a b", "$(id)=x"])
+def test_what_is_no_label_is_refused(vzq: Vzq, fleet: Database, label: str) -> None:
+    assert vzq(*ORDER, "--label", label).exit_code == 2
+    assert vzq(*ORDER, "--label", "a=1", "--label", "a=2").exit_code == 2
 
 
 def test_a_password_is_sealed_and_shown_nowhere(vzq: Vzq, fleet: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 from models.database import Database
 from models.fleet import Node
 from models.orders import Order
-from producers.cli.order_file import read
+from producers.cli.order_file import ranges, read
 from tests.cli.conftest import ORDERS, SAMPLES, Vzq, rows
 
 GOOD = {"key": "k1", "kind": "create-container", "plan": "small", "template": "busybox-mini-x86_64", "hostname": "web1.example.net"}
@@ -152,3 +152,15 @@ def test_the_schema_has_a_branch_for_every_kind_of_order_and_asks_for_the_key(vz
     for branch in schema["$defs"].values():
         assert {"key", "kind"} <= set(branch["required"])
         assert {"key", "because", "kind"} <= set(branch["properties"])
+
+
+def test_a_reason_that_very_many_lines_share_is_told_once_with_their_numbers(vzq: Vzq, fleet: Database) -> None:
+    orders = [GOOD | {"key": f"k{number}", "plan": "huge" if number != 20 else "small"} for number in range(1, 101)]
+    result = vzq("order", "submit", "-", given=lines(*orders))
+    assert result.exit_code == 2
+    assert result.stderr.count("there is no plan 'huge'") == 1
+    assert "lines 1-19, 21-100: plan: there is no plan 'huge'" in result.stderr
+
+
+def test_line_numbers_are_told_in_ranges() -> None:
+    assert ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
