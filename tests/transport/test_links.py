@@ -14,6 +14,7 @@ import pytest
 from models.clock import SystemClock
 from models.errors import NodeFault, Unexpected, Unreachable, Unsure
 from tests.transport.conftest import Server, public
+from workers.transport import links as links_module
 from workers.transport import ssh
 from workers.transport.links import CHANNELS, Links
 from workers.transport.ssh import NodeAddress, one_line, scan_host_key
@@ -57,6 +58,37 @@ async def test_twenty_at_once_use_one_connection_and_eight_channels(server: Serv
     assert [answer.out for answer in answers] == [f"{n}\n" for n in range(20)]
     assert server.most_at_once == CHANNELS
     assert server.logins == 1
+
+
+async def test_long_waits_do_not_keep_a_short_call_standing(server: Server, links: Links) -> None:
+    link = links.to(server.address)
+    waits = [asyncio.create_task(link.run(["sleep", "60"], timeout=SOON)) for _ in range(CHANNELS)]
+    await seen(lambda: len(server.lines) == CHANNELS)
+    began = time.monotonic()
+    assert (await link.run(["echo", "x"], timeout=SOON)).out == "x\n"
+    assert time.monotonic() - began < 5
+    assert server.logins == 2
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def test_a_node_never_gets_more_than_three_connections(server: Server, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "CROWDED", timedelta(seconds=0.05))
+    link = links.to(server.address)
+    answers = await asyncio.gather(*(link.run(["sh", "-c", f"sleep 0.5; echo {n}"], timeout=SOON) for n in range(40)))
+    assert [answer.out for answer in answers] == [f"{n}\n" for n in range(40)]
+    assert (server.most_at_once, server.logins) == (CHANNELS, 3)
+
+
+async def test_who_stands_in_line_when_the_link_is_cut_gets_the_next_one(server: Server, links: Links) -> None:
+    link = links.to(server.address)
+    calls = [asyncio.create_task(link.run(["sh", "-c", f"sleep 0.3; echo {n}"], timeout=SOON)) for n in range(20)]
+    await seen(lambda: len(server.lines) == CHANNELS)
+    await server.cut()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, Unsure) for answer in answers) == CHANNELS
+    assert [answer.out for answer in answers[CHANNELS:]] == [f"{n}\n" for n in range(CHANNELS, 20)]
 
 
 async def test_a_link_that_is_cut_while_a_command_runs_is_unsure_and_the_next_call_connects_again(server: Server, links: Links) -> None:
@@ -112,8 +144,8 @@ async def test_a_call_given_up_at_any_moment_harms_no_other(server: Server, link
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
     assert (await link.run(["echo", "x"], timeout=SOON)).out == "x\n"
-    await seen(lambda: link._wire.busy == 0)
-    assert link._wire.slots._value == CHANNELS
+    await seen(lambda: [wire.busy for wire in link._wires] == [0])
+    assert server.logins == 1
 
 
 async def test_a_server_that_allows_fewer_sessions_is_named(server: Server, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ async def test_a_link_lost_between_two_slices_is_unsure_and_not_retryable(
     began = asyncio.create_task(runner.begin(MAKE, sh("sleep 3")))
     await seen((server.root / "var/lib/vzq/runs/J1/101.make.do.1/out").exists)
     await server.stop_listening()
-    link._retire(link._wire)  # as if the connection died just when nothing was on its way
+    link._retire(link._wires[0])  # as if the connection died just when nothing was on its way
     with pytest.raises(Unsure, match="was begun on n1 and runs on, but we lost sight of it"):
         await began
     with pytest.raises(Unreachable):

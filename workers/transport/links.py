@@ -1,10 +1,12 @@
-"""One SSH connection a node, shared by all who talk to it: eight channels, keepalive, jittered backoff, idle close."""
+"""SSH connections, one a node and shared by all who talk to it: eight channels, keepalive, jittered backoff, idle close."""
 # ruff: noqa: ARG002, ASYNC109 -- asyncssh gives its callbacks more than we need; a timeout counts from the channel, not from the call
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from workers.commands import Finished
 from workers.transport.ssh import NodeAddress, NotSent, Raw, converse, host_key
 
 CHANNELS = 8  # sshd's MaxSessions is 10; an abandoned command keeps its session for a while
+WIRES = 3  # connections a node at most: waits for long commands must not keep a look or a cancel standing in line
+CROWDED = timedelta(seconds=0.5)  # in line, before another connection is opened; a burst of short calls is faster over one
 CONNECTS = 20  # at once over all nodes: a key exchange costs some 10 ms of processor time
 CONNECT_S = 10.0
 LOGIN_S = 15.0
@@ -31,9 +35,9 @@ class _Wire:
     """A connection and who uses it."""
 
     connection: asyncssh.SSHClientConnection
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHANNELS))
-    busy: int = 0
+    busy: int = 0  # channels that are not closed yet, whether anybody waits for them or not
     retired: bool = False  # takes nobody new; closes when the last channel does
+    resting: asyncio.TimerHandle | None = None  # set while nobody uses it
 
     @property
     def usable(self) -> bool:
@@ -91,9 +95,9 @@ class NodeLink:
     def __init__(self, links: Links, address: NodeAddress) -> None:
         self._links = links
         self._address = address
-        self._wire: _Wire | None = None
+        self._wires: list[_Wire] = []
+        self._line: deque[asyncio.Future[None]] = deque()  # who waits for a channel
         self._connecting: asyncio.Task[_Wire] | None = None
-        self._resting: asyncio.TimerHandle | None = None
         self._failures = 0
         self._not_before = 0.0  # by the monotonic clock
         self._fault: NodeFault | None = None  # what the last attempt to connect ended with
@@ -103,7 +107,7 @@ class NodeLink:
         return self._address.name
 
     async def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Finished:
-        """See `Link.run`. Waits as long as it takes for one of the eight channels; `timeout` counts from then."""
+        """See `Link.run`. Waits as long as it takes for a channel; `timeout` counts from then."""
         return (await self.exchange(argv, stdin=stdin, timeout=timeout)).read()
 
     async def exchange(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Raw:
@@ -130,50 +134,79 @@ class NodeLink:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        """Close the connection; a later `run` opens a new one."""
+        """Close the connections; a later `run` opens a new one."""
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        if self._resting:
-            self._resting.cancel()
-        wire, self._wire = self._wire, None
-        if wire:
+        wires, self._wires = self._wires, []
+        for wire in wires:
             wire.retired = True
+            self._wake(wire)
             wire.connection.close()
-            await wire.connection.wait_closed()
+        await asyncio.gather(*(wire.connection.wait_closed() for wire in wires))
 
     async def _slot(self) -> _Wire:
         while True:
-            wire = self._wire if self._wire and self._wire.usable else await self._connected()
-            await wire.slots.acquire()
-            if wire.usable:
-                break
-            wire.slots.release()  # it died while we stood in line; let the next one see that too
-        wire.busy += 1
-        if self._resting:
-            self._resting.cancel()
-            self._resting = None
-        return wire
+            self._wires = [wire for wire in self._wires if wire.usable]
+            for wire in self._wires:
+                if wire.busy < CHANNELS:
+                    wire.busy += 1
+                    self._wake(wire)
+                    return wire
+            if self._wires:
+                await self._stand_in_line()
+            else:
+                await self._connected()
+
+    async def _stand_in_line(self) -> None:
+        """Return when it is worth to look again, which may be for nothing."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            async with asyncio.timeout(CROWDED.total_seconds() if len(self._wires) < WIRES else None):
+                await turn
+        except TimeoutError:
+            with suppress(NodeFault):  # we still have a connection that works
+                await self._connected()
+        except asyncio.CancelledError:
+            self._next_turn()  # ours may have come in the same moment
+            raise
+        finally:
+            with suppress(ValueError):
+                self._line.remove(turn)
+
+    def _next_turn(self) -> None:
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     def _release(self, wire: _Wire) -> None:
-        wire.slots.release()
         wire.busy -= 1
+        self._next_turn()
         if wire.busy:
             return
         if wire.retired:
             wire.connection.close()
-        elif wire is self._wire:
-            loop = asyncio.get_running_loop()
-            self._resting = loop.call_later(self._links.idle.total_seconds(), self._retire, wire)
+        else:
+            self._rest(wire)
+
+    def _rest(self, wire: _Wire) -> None:
+        self._wake(wire)
+        wire.resting = asyncio.get_running_loop().call_later(self._links.idle.total_seconds(), self._retire, wire)
+
+    def _wake(self, wire: _Wire) -> None:
+        if wire.resting:
+            wire.resting.cancel()
+            wire.resting = None
 
     def _retire(self, wire: _Wire) -> None:
         wire.retired = True
-        if self._wire is wire:
-            self._wire = None
         if not wire.busy:
             wire.connection.close()
 
-    async def _connected(self) -> _Wire:
+    async def _connected(self) -> None:
         if self._connecting is None:
             wait_s = self._not_before - self._links.clock.monotonic()
             if self._fault and wait_s > 0:
@@ -181,15 +214,19 @@ class NodeLink:
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._connect_ended)
         # Shielded: who gives up waiting must not take the connection from the others.
-        return await asyncio.shield(self._connecting)
+        await asyncio.shield(self._connecting)
 
     def _connect_ended(self, task: "asyncio.Task[_Wire]") -> None:
         self._connecting = None
+        while self._line:
+            self._next_turn()
         if task.cancelled():
             return
         error = task.exception()
         if error is None:
-            self._wire, self._fault, self._failures = task.result(), None, 0
+            self._wires.append(task.result())
+            self._rest(task.result())
+            self._fault, self._failures = None, 0
         elif isinstance(error, NodeFault):
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10)) * self._links.rng.uniform(0.5, 1.0)
             error.after = timedelta(seconds=pause_s)
