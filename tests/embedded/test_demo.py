@@ -1,16 +1,23 @@
 """The demo, and the auditor it stands on."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
-from producers.cli.demo_orders import sample
+from models.database import Database
+from models.jobs import Job
+from models.lifecycle import State
+from producers.cli.demo_orders import SAMPLES, book, sample
 from producers.embedded.auditor import SilentNodeError, look
 from producers.embedded.lab import nodes_of
-from tests.embedded.programs import environment
+from producers.embedded.verdict import judge
+from tests.embedded.programs import environment, until
 from tests.embedded.test_up import Up, ups  # noqa: F401 - a fixture
 
 VZQ = [sys.executable, "-m", "producers.cli"]
@@ -40,6 +47,31 @@ def test_the_auditor_sees_what_the_house_does_not_know(server_folder: Path, ups:
     subprocess.run([*control, "down"], env=environment(), check=True, capture_output=True)
     with pytest.raises(SilentNodeError, match="node n2"):
         asyncio.run(look(nodes, key))
+    assert up.ends() == 0
+
+
+@pytest.mark.timeout(240)  # leases of killed workers have to run out, three times
+def test_killing_worker_service_and_redis_while_containers_are_made_loses_and_doubles_none(server_folder: Path, ups: list[Up]) -> None:  # noqa: F811 - the fixture
+    up = Up(server_folder / "storm", "--lab", "2", "--speed", "0.1")
+    ups.append(up)
+    up.until("ready in")
+    assert up.vzq("order", "submit", str(SAMPLES)).returncode == 0
+    database = Database(f"sqlite:///{up.state / 'vzq.sqlite'}")
+
+    def jobs() -> list[Job]:
+        with database.read() as session:
+            return list(session.exec(select(Job).where(Job.kind == "create-container")).all())
+
+    for victims, done in ((["worker"], 2), (["redis", "worker"], 8), (["service", "worker", "redis"], 14)):
+        until(lambda done=done: sum(job.state == State.DONE for job in jobs()) >= done, within_s=60)
+        for name in victims:
+            os.kill(up.children()[name], signal.SIGKILL)
+    until(lambda: all(job.ended for job in jobs()), within_s=90)
+    found = asyncio.run(look(nodes_of(up.state / "lab"), up.state / "ssh" / "id_ed25519"))
+    with database.read() as session:
+        verdict = judge(book(session, [job.id for job in jobs()]), found)
+    database.close()
+    assert (str(verdict), verdict.complaints) == ("30 of 30 orders done, 30 containers running, 0 lost, 0 doubled", ())
     assert up.ends() == 0
 
 
