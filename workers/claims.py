@@ -18,7 +18,8 @@ from models.fleet import Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
 from models.lifecycle import Cause, State
-from models.reservations import reservation
+from models.reservations import addresses_of, reservation
+from models.vault import SEALED
 from workers.store import locked
 
 LEASE = timedelta(seconds=15)  # three missed renewals of 4 s and a margin
@@ -86,6 +87,9 @@ class Claims:
             claim.node = session.get(Node, job.node)
         if job.rules.placed:
             claim.container, claim.addresses = reservation(session, job)
+        elif job.ctid is not None:
+            claim.container, claim.addresses = session.get(Container, job.ctid), addresses_of(session, job.ctid, with_job=job.id)
+        if SEALED in job.order.values():
             claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
         if job.begun:
             claim.journal = list(session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all())

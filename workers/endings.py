@@ -11,7 +11,7 @@ from models.fleet import Node
 from models.house import erase_secrets
 from models.jobs import Job
 from models.lifecycle import Cause, State
-from models.reservations import give_back, hand_over
+from models.reservations import give_back, keep
 from models.vault import SEALED
 
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -23,8 +23,7 @@ def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any
     """The node shows what was ordered."""
     session.add(job.move(Cause.FINISHED, now=now))
     job.result, job.error, job.error_class = result, "", ""
-    if job.rules.placed:
-        hand_over(session, job, now=now)
+    keep(session, job, now=now)
     if SEALED in job.order.values():
         erase_secrets(session, job.id)
 
