@@ -46,6 +46,7 @@ class Plan:
 
     do: Sequence[Step | Wait]
     undo: Sequence[Step] = ()
+    check: Callable[[Sight], None] = field(default=lambda _sight: None)  # before anything is begun: raises for a container that may not be touched
     pivot: str = ""  # from the beginning of this step on the job only goes forward
     result: Callable[[Sight], dict[str, Any]] = field(default=lambda _sight: {})
 
@@ -77,6 +78,8 @@ async def carry_out(plan: Plan, direction: Direction, journal: Journal, node: No
     await settle(journal, node)
     steps: Sequence[Step | Wait] = plan.do if direction == "do" else plan.undo
     sight = await node.look()
+    if direction == "do" and not journal.anything_begun:
+        plan.check(sight)
     for place, step in enumerate(steps):
         node.safe_point()
         if isinstance(step, Wait):

@@ -6,12 +6,10 @@ from typing import Any
 from models.errors import Permanent
 from models.orders import ORDER, EnrolNode, ScanHostKey
 from workers.claims import Claim
-from workers.openvz.driver import Driver
 from workers.plans import nodes
 from workers.plans.create import create
 from workers.plans.inquiry import Inquiry, Means
-from workers.steps import Plan
-from workers.tools import Tools
+from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
 
 def _scan(claim: Claim, means: Means) -> Inquiry:
@@ -39,7 +37,8 @@ def _check(_claim: Claim, _means: Means) -> Inquiry:
     return Inquiry(nothing)
 
 
-PLANS: dict[str, Callable[[Claim, Tools, Driver], Plan]] = {"create-container": create}  # walked step by step on a container
+# Walked step by step on a container.
+PLANS: dict[str, ContainerPlan] = {"create-container": create, **VERB_PLANS}
 INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "scan-host-key": _scan,
     "enrol-node": _enrol,

@@ -1,73 +1,84 @@
 """A new container: claimed by its id, made, sized, named, addressed, started, answering, handed over."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from models.errors import NodeFault, Permanent, Retryable, Unsure
+from models.errors import Permanent
+from models.fleet import Node
 from workers.claims import Claim
-from workers.openvz.driver import Driver, Identity, Limits, Sight
+from workers.openvz.driver import Driver, Sight
+from workers.plans.container import ANSWER_WITHIN, EXEC_WITHIN, Subject, identity_of, limits_of
 from workers.steps import Plan, Step, Wait
 from workers.tools import Tools, known_abilities
-
-EXEC_WITHIN = timedelta(minutes=3)
-ANSWER_WITHIN = timedelta(minutes=3)
 
 
 def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """Each step adopts what an earlier run of this job half made; nothing that is not this job's is ever touched."""
-    container, job = claim.container, claim.job.id
-    if container is None or claim.node is None:
+    if claim.node is None:
         raise Permanent("the order has no place; retry it")
-    ct, node = container.ctid, claim.node
-    abilities = known_abilities(node)
-    sample = abilities.sample
-    if sample is None:
-        raise Permanent(f"node {node.name} has no configuration sample (/etc/vz/conf/ve-*.conf-sample); install vzctl's samples and retry")
-    limits = Limits(container.ram_bytes, container.swap_bytes, container.disk_bytes, container.inodes, container.cpus, container.cpuunits)
-    identity = Identity(container.hostname, container.name, f"vzq job {job}", tuple(container.nameservers), container.searchdomain)
-    addresses = list(claim.addresses)
+    subject, job, node = Subject.of(claim, tools, driver), claim.job.id, claim.node
 
     def ours(sight: Sight) -> bool:
         return sight.marker == job and tools.began("plant")  # the ledger is the proof, the marker tells that it is still the same one
 
-    async def executes() -> bool:
-        command = driver.exec_true(ct)
-        try:
-            driver.judge(command, await tools.run(command))
-        except NodeFault:
-            raise
-        except (Retryable, Unsure):
-            return False
-        return True
+    def result(sight: Sight) -> dict[str, Any]:
+        return {"ctid": subject.ct, "node": node.name, "addresses": list(claim.addresses), "running": sight.running}
 
-    async def reachable() -> bool:
-        return await tools.answers(addresses[0], container.probe)
+    do = [
+        *make(subject, node, job, template=subject.row.template, ours=ours),
+        *first_start(subject, claim),
+        Step("hand-over", lambda _: driver.set_onboot(subject.ct, onboot=True), lambda s: s.running and driver.has_onboot(s, onboot=True)),
+    ]
+    return Plan(do=do, undo=unmake(subject, job, ours=ours), pivot="hand-over", result=result)
 
-    do: list[Step | Wait] = [
+
+def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callable[[Sight], bool]) -> list[Step | Wait]:
+    """From nothing to a whole, stopped container with its limits, names and addresses."""
+    ct, driver, row = subject.ct, subject.driver, subject.row
+    abilities = known_abilities(node)
+    sample = abilities.sample
+    if sample is None:
+        raise Permanent(f"node {node.name} has no configuration sample (/etc/vz/conf/ve-*.conf-sample); install vzctl's samples and retry")
+    limits = limits_of(row)
+    return [
         Step("plant", lambda _: driver.plant(ct, job, sample=sample, layout=abilities.layout), ours, locks=False),
-        Step("clean", lambda _: driver.clean(ct, job), lambda s: s.whole or not (s.half_made or s.private == "empty"), locks=False),
-        Step("make", lambda _: driver.create(ct, template=container.template, layout=abilities.layout, limits=limits), lambda s: s.whole and ours(s)),
-        Step("limits", lambda _: driver.set_limits(ct, limits), lambda s: driver.has_limits(s, limits)),
-        Step("identity", lambda _: driver.set_identity(ct, identity), lambda s: driver.has_identity(s, identity)),
-        Step("addresses", lambda _: driver.add_addresses(ct, addresses), lambda s: driver.has_addresses(s, addresses)),
+        Step("clean", lambda _: driver.clean(ct, job), lambda s: s.whole or not _half(s), locks=False),
+        Step("make", lambda _: driver.create(ct, template=template, layout=abilities.layout, limits=limits), lambda s: s.whole and ours(s)),
+        subject.limits(limits),
+        subject.identity(identity_of(row, job)),
+        subject.has_addresses(subject.addresses),
+    ]
+
+
+def first_start(subject: Subject, claim: Claim) -> list[Step | Wait]:
+    """Started, executing, with the ordered password, answering."""
+    ct, driver = subject.ct, subject.driver
+    steps: list[Step | Wait] = [
         Step("start", lambda _: driver.start(ct), lambda s: s.running),
-        Wait("exec", executes, EXEC_WITHIN),
+        Wait("exec", subject.executes, EXEC_WITHIN),
     ]
     if "password" in claim.sealed:
-        do.append(Step("password", lambda _: driver.set_password(ct, "root", tools.open(claim.sealed["password"])), None, locks=False))
-    do += [
-        Wait("answer", reachable, ANSWER_WITHIN, every=timedelta(milliseconds=100)),
-        Step("hand-over", lambda _: driver.set_onboot(ct, onboot=True), lambda s: s.running and driver.has_onboot(s, onboot=True)),
-    ]
-    undo = [
+        steps.append(password(subject, claim.sealed["password"]))
+    return [*steps, Wait("answer", subject.reachable, ANSWER_WITHIN, every=timedelta(milliseconds=100))]
+
+
+def password(subject: Subject, sealed: str) -> Step:
+    """The root password is set; the node cannot show it, so the journaled success is the proof."""
+    return Step("password", lambda _: subject.driver.set_password(subject.ct, "root", subject.tools.open(sealed)), None, locks=False)
+
+
+def unmake(subject: Subject, job: str, *, ours: Callable[[Sight], bool]) -> list[Step]:
+    """Back to nothing, as far as the node proves that this job made it."""
+    ct, driver = subject.ct, subject.driver
+    return [
         Step("stop", lambda _: driver.stop(ct, fast=True), lambda s: not ours(s) or not s.running),
         Step("umount", lambda _: driver.umount(ct), lambda s: not ours(s) or not s.mounted),
         Step("destroy", lambda _: driver.destroy(ct), lambda s: not ours(s) or not s.whole),
-        Step("clean", lambda _: driver.clean(ct, job), lambda s: not ours(s) or not (s.half_made or s.private == "empty"), locks=False),
+        Step("clean", lambda _: driver.clean(ct, job), lambda s: not ours(s) or not _half(s), locks=False),
         Step("unplant", lambda _: driver.unplant(ct, job), lambda s: not ours(s), locks=False),
     ]
 
-    def result(sight: Sight) -> dict[str, Any]:
-        return {"ctid": ct, "node": node.name, "addresses": addresses, "running": sight.running}
 
-    return Plan(do=do, undo=undo, pivot="hand-over", result=result)
+def _half(sight: Sight) -> bool:
+    return sight.half_made or sight.private == "empty"
