@@ -37,8 +37,10 @@ def addresses_of(session: Session, ctid: int, *, with_job: str = "") -> list[str
 
 def keep(session: Session, job: Job, *, now: datetime) -> None:
     """The node shows what was ordered: the rows say so from now on. `job.target` holds what was resolved at acceptance."""
+    if job.ctid is None:
+        return
     session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
-    container = session.get(Container, job.ctid, with_for_update=True) if job.ctid is not None else None
+    container = session.get(Container, job.ctid, with_for_update=True)
     if container is None:
         return
     if job.rules.placed:
