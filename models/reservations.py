@@ -4,6 +4,7 @@ Both sides end jobs (a worker that finished, a person who decides about a stuck 
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
@@ -15,7 +16,7 @@ from models.standing import VERBS, Standing, after
 SIZES = ("ram_bytes", "swap_bytes", "disk_bytes", "inodes", "cpus", "cpuunits")
 
 
-def sizes_of(plan: Plan) -> dict[str, int | None]:
+def sizes_of(plan: Plan) -> dict[str, Any]:
     """What a plan sells, to be copied: a plan that is changed later changes no container."""
     return {size: getattr(plan, size) for size in SIZES}
 

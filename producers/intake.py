@@ -16,6 +16,7 @@ from models.kinds import KINDS
 from models.lifecycle import Cause, State
 from models.orders import VERB_ORDERS, AdoptContainer, ClearDebris, CreateContainer, EnrolNode, ObserveNode, Order, ReinstallContainer, SetPassword
 from models.vault import SEALED, Vault
+from producers.chart import chart
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
 from producers.verbs import prepare
@@ -88,7 +89,7 @@ class Intake:
                 except NoRoom as no_room:
                     if not order.wait_for_capacity:
                         raise
-                    check(session, order, site=job.site)
+                    check(session, order, chart(self._database, session, job.site))
                     return f"waits for capacity: {no_room}"
                 job.node, job.ctid = reserved.container.node, reserved.container.ctid
                 return f"container {job.ctid} on {job.node}: {reserved.placement.because}; {', '.join(reserved.addresses)}"
@@ -103,7 +104,7 @@ class Intake:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
                 job.node = order.node
             case _ if isinstance(order, VERB_ORDERS):
-                return prepare(session, order, job, now=job.accepted_at)
+                return prepare(self._database, session, order, job, now=job.accepted_at)
         return ""
 
     def _canonical(self, order: Order) -> tuple[dict[str, Any], str, str | None]:

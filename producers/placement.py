@@ -1,7 +1,7 @@
 """Which node takes a new container, and why not the others. Pure: no database, no clock."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from producers.refusals import NoRoom
 
@@ -16,6 +16,8 @@ class Need:
     disk_bytes: int
     template: str
     node: str | None = None  # this one and no other
+    require: Mapping[str, str] = field(default_factory=dict)  # labels the node must have
+    spread: bool = False  # on no node with another container of the customer; away from its failure domains if possible
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Room:
     disk_taken: int
     templates: frozenset[str]
     closed: str = ""  # why it takes nothing new: "draining", "broken: disk full" …
+    labels: Mapping[str, str] = field(default_factory=dict)
+    containers: int = 0
+    containers_max: int | None = None
+    same_customer: int = 0  # containers of the order's customer on this node
+    same_domain: int = 0  # and in its failure domain
 
 
 @dataclass(frozen=True)
@@ -41,40 +48,51 @@ class Placement:
 
 
 def place(need: Need, rooms: Iterable[Room]) -> Placement:
-    """The node that is least full after taking it; raises NoRoom with a reason for each node."""
+    """The node that is least full after taking it, and farthest from the customer's others; raises NoRoom with a reason for each node."""
     refused: dict[str, str] = {}
-    fitting: list[tuple[float, str]] = []
+    fitting: list[tuple[int, float, str]] = []
     for room in rooms:
         why = objection(need, room)
         if why:
             refused[room.node] = why
         else:
-            fitting.append((fullness(need, room), room.node))
+            fitting.append((room.same_domain if need.spread else 0, fullness(need, room), room.node))
     if not fitting:
         if not refused:
             raise NoRoom("no node is enrolled at this site; add one with `vzq node add`", {})
         raise NoRoom("no node can take it", refused)
     fitting.sort()
-    share, node = fitting[0]
-    for other_share, other in fitting[1:]:
-        refused[other] = f"fuller ({other_share:.0%} after taking it)"
+    near, share, node = fitting[0]
+    for other_near, other_share, other in fitting[1:]:
+        closer = f"nearer to {other_near} of the customer's others"
+        refused[other] = closer if other_near > near else f"fuller ({other_share:.0%} after taking it)"
     return Placement(node, f"least full ({share:.0%} after taking it)", refused)
 
 
 def objection(need: Need, room: Room) -> str:
-    """Why this node cannot take it, or an empty string."""
+    """The first reason why this node cannot take it, or an empty string."""
+    return next(_objections(need, room), "")
+
+
+def _objections(need: Need, room: Room) -> Iterator[str]:
     if need.node is not None and need.node != room.node:
-        return f"the order names {need.node}"
+        yield f"the order names {need.node}"
     if room.closed:
-        return room.closed
+        yield room.closed
+    lacking = [f"{key}={value}" for key, value in need.require.items() if room.labels.get(key) != value]
+    if lacking:
+        yield f"is not labelled {', '.join(lacking)}"
+    if need.spread and room.same_customer:
+        yield f"has {room.same_customer} of the customer's containers already"
+    if room.containers_max is not None and room.containers >= room.containers_max:
+        yield f"has its {room.containers_max} containers"
     if need.template not in room.templates:
-        return f"has no template {need.template}"
+        yield f"has no template {need.template}"
     if room.memory_taken + need.ram_bytes > room.memory_bytes:
-        return f"memory: {_mib(room.memory_bytes - room.memory_taken)} MiB free, {_mib(need.ram_bytes)} MiB needed"
+        yield f"memory: {_mib(room.memory_bytes - room.memory_taken)} MiB free, {_mib(need.ram_bytes)} MiB needed"
     free_disk = int(room.disk_bytes * DISK_SHARE) - room.disk_taken
     if need.disk_bytes > free_disk:
-        return f"disk: {_mib(free_disk)} MiB free, {_mib(need.disk_bytes)} MiB needed"
-    return ""
+        yield f"disk: {_mib(free_disk)} MiB free, {_mib(need.disk_bytes)} MiB needed"
 
 
 def fullness(need: Need, room: Room) -> float:

@@ -1,10 +1,12 @@
 """An order about a container that exists: may it be given, what does it make pointless, what must be kept for it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from models.fleet import Address, Container, ContainerState, Hold, Plan
+from models.database import Database
+from models.fleet import Address, Container, ContainerState, Hold, Node, Plan
 from models.house import erase_secrets
 from models.jobs import Job
 from models.lifecycle import FINAL, Cause, State
@@ -21,14 +23,15 @@ from models.orders import (
 )
 from models.reservations import addresses_of, give_back, sizes_of
 from models.standing import SUPERSEDES, VERBS, Standing, after
+from producers.chart import chart
 from producers.placement import Need, objection
 from producers.refusals import BadOrder, NoRoom, Refusal
-from producers.reserve import pick_addresses, rooms, templates_of
+from producers.reserve import pick_addresses
 
 OPEN = [state for state in State if state not in FINAL]
 
 
-def prepare(session: Session, order: Verb, job: Job, *, now: datetime) -> str:
+def prepare(database: Database, session: Session, order: Verb, job: Job, *, now: datetime) -> str:
     """Give the job its node and what it needs, end what it makes pointless; the sentence for its event.
 
     Raises BadOrder, Refusal or NoRoom.
@@ -43,7 +46,7 @@ def prepare(session: Session, order: Verb, job: Job, *, now: datetime) -> str:
     if not isinstance(outcome, Standing):
         raise Refusal(f"container {order.ctid} cannot be given {order.kind}: {outcome}")
     job.node, job.ctid, job.site, job.target = container.node, container.ctid, container.site, {}
-    why = _resolve(session, order, job, container, now=now)
+    why = _resolve(database, session, order, job, container, now=now)
     for other in pointless:
         session.add(other.move(Cause.SUPERSEDED, now=now, why=f"made pointless by {order.kind} {job.id}", by=job.id))
         give_back(session, other, now=now)
@@ -62,14 +65,15 @@ def expected(container: Container, open_jobs: list[Job]) -> Standing:
     return standing
 
 
-def _resolve(session: Session, order: Verb, job: Job, container: Container, *, now: datetime) -> str:
+def _resolve(database: Database, session: Session, order: Verb, job: Job, container: Container, *, now: datetime) -> str:
     """What the order names becomes figures and addresses, kept in `job.target` and reserved."""
     match order:
         case ResizeContainer():
-            return _resize(session, order, job, container, now=now)
+            return _resize(database, session, order, job, container, now=now)
         case ReinstallContainer():
             template = order.template or container.template
-            if template not in templates_of(session, container.node):
+            node = session.get(Node, container.node)
+            if node is None or template not in node.abilities.get("templates", []):
                 raise BadOrder({"template": f"node {container.node} has no template {template!r}"})
             job.target = {"template": template, "job_id": job.id}
         case SetHostname():
@@ -79,7 +83,7 @@ def _resolve(session: Session, order: Verb, job: Job, container: Container, *, n
         case RenameContainer():
             _rename(session, order, job, container)
         case AddAddress():
-            pool, addresses = pick_addresses(session, order.pool, container.site, now=now)
+            pool, addresses = pick_addresses(session, chart(database, session, container.site), order.pool, now=now)
             session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, job_id=job.id, since=now) for address in addresses)
             job.target = {"address": addresses[0]}
             return f"{addresses[0]} of pool {pool.name}"
@@ -90,18 +94,21 @@ def _resolve(session: Session, order: Verb, job: Job, container: Container, *, n
     return ""
 
 
-def _resize(session: Session, order: ResizeContainer, job: Job, container: Container, *, now: datetime) -> str:
+def _resize(database: Database, session: Session, order: ResizeContainer, job: Job, container: Container, *, now: datetime) -> str:
     plan = session.get(Plan, order.plan)
     if plan is None:
         raise BadOrder({"plan": f"there is no plan {order.plan!r}; see `vzq plan list`"})
     job.target = {"plan": plan.name, **sizes_of(plan)}
     more_ram, more_disk = max(0, plan.ram_bytes - container.ram_bytes), max(0, plan.disk_bytes - container.disk_bytes)
     if more_ram or more_disk:
-        room = next(room for room in rooms(session, container.site, now=now) if room.node == container.node)
-        why = objection(Need(more_ram, more_disk, container.template), room)
+        here = chart(database, session, container.site)
+        room = next(room for room in here.rooms(now=now) if room.node == container.node)
+        why = objection(Need(more_ram, more_disk, container.template), replace(room, closed="", containers_max=None))  # it is there already
         if why:
             raise NoRoom(f"container {container.ctid} cannot grow to plan {plan.name} on {container.node}", {container.node: why})
-        session.add(Hold(job_id=job.id, node=container.node, site=container.site, ram_bytes=more_ram, disk_bytes=more_disk))
+        hold = Hold(job_id=job.id, node=container.node, site=container.site, ram_bytes=more_ram, disk_bytes=more_disk)
+        here.hold(hold)
+        session.add(hold)
     return f"from plan {container.plan} to {plan.name}"
 
 
