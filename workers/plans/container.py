@@ -9,7 +9,6 @@ from models.fleet import Container
 from models.standing import Standing
 from workers.claims import Claim
 from workers.openvz.driver import Driver, Identity, Limits, Sight
-from workers.reach import answers
 from workers.steps import Step, Wait
 from workers.tools import Tools
 
@@ -59,7 +58,7 @@ class Subject:
 
     async def reachable(self) -> bool:
         """Its first address answers, asked from here."""
-        return await answers(self.addresses[0], self.row.probe) if self.addresses else True
+        return await self.tools.answers(self.addresses[0], self.row.probe) if self.addresses else True
 
     def start(self) -> list[Step | Wait]:
         """It runs, executes, answers, and starts with its node."""

@@ -13,7 +13,6 @@ from workers.claims import Claim
 from workers.openvz.driver import Driver, Limits, Sight
 from workers.plans.container import ANSWER_WITHIN, Subject, identity_of, limits_of
 from workers.plans.create import first_start, make, password
-from workers.reach import answers
 from workers.steps import Plan, Step, Wait
 from workers.tools import Tools
 
@@ -96,7 +95,7 @@ def add_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     address = claim.job.target["address"]
 
     async def answering() -> bool:
-        return wanted is not Standing.RUNNING or await answers(address, subject.row.probe)
+        return wanted is not Standing.RUNNING or await tools.answers(address, subject.row.probe)
 
     return Plan(
         do=[subject.has_addresses([address]), Wait("answer", answering, ANSWER_WITHIN)],
