@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlmodel import Field, Relationship, SQLModel
 
 from models.columns import Instant, choice
@@ -13,6 +13,8 @@ from models.lifecycle import FINAL, Cause, State, advance
 
 class Event(SQLModel, table=True):
     """One move of one job; append-only. Page, stream, webhooks and metrics all read these."""
+
+    __table_args__ = (Index("event_unnumbered", "id", sqlite_where=text("number is null"), postgresql_where=text("number is null")),)
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
     job_id: str = Field(sa_column=Column(String(26), ForeignKey("job.id"), nullable=False, index=True))

@@ -21,6 +21,7 @@ from models.reservations import give_back
 from producers.admission import Round, admit
 from producers.bell import Bell
 from producers.refusals import Refusal
+from producers.relay import number_events
 from producers.reserve import reserve
 from producers.snapshot import due, snapshot, waits
 
@@ -70,6 +71,7 @@ class Dispatcher:
             self._overdue(session, now)
             self._find_room(session, now)
             bells, outcome = self._dispatch(session, now)
+            number_events(session)
             session.merge(Beat(name="dispatcher", at=now, data={"by": self._name}))
         return bells, outcome, expired
 

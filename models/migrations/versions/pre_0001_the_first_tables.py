@@ -295,12 +295,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("number"),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index(
+            "event_unnumbered", ["id"], unique=False, sqlite_where=sa.text("number is null"), postgresql_where=sa.text("number is null")
+        )
         batch_op.create_index(batch_op.f("ix_event_job_id"), ["job_id"], unique=False)
 
 
 def downgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_event_job_id"))
+        batch_op.drop_index("event_unnumbered", sqlite_where=sa.text("number is null"), postgresql_where=sa.text("number is null"))
 
     op.drop_table("event")
     with op.batch_alter_table("begun", schema=None) as batch_op:
