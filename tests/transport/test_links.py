@@ -52,7 +52,8 @@ async def test_a_flood_is_not_read_to_its_end(server: Server, links: Links, monk
     assert (await links.to(server.address).run(["true"], timeout=SOON)).code == 0
 
 
-async def test_twenty_at_once_use_one_connection_and_eight_channels(server: Server, links: Links) -> None:
+async def test_twenty_at_once_use_one_connection_and_eight_channels(server: Server, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "CROWDED", SOON)  # however slow this machine is just now
     link = links.to(server.address)
     answers = await asyncio.gather(*(link.run(["sh", "-c", f"sleep 0.1; echo {n}"], timeout=SOON) for n in range(20)))
     assert [answer.out for answer in answers] == [f"{n}\n" for n in range(20)]
