@@ -49,8 +49,8 @@ class Remote:
         assert answer.code == 0, f"{command}: {answer}"
         return answer.out
 
-    async def run_and_vanish(self, command: str, after_s: float) -> Answer:
-        """Start it, then lose the link after a while: what had come until then, and no exit code."""
+    async def run_and_vanish(self, command: str, after_s: float, *, lines: int = 0) -> Answer:
+        """Start it, then lose the link after a while, and not before so many lines came: what had come, and no exit code."""
         async with await connect(self.lab, self.name) as connection:
             process = await connection.create_process(command, encoding=None, stdin=asyncssh.DEVNULL)
             got: dict[str, bytes] = {"out": b"", "err": b""}
@@ -61,6 +61,9 @@ class Remote:
 
             readers = [asyncio.create_task(collect("out", process.stdout)), asyncio.create_task(collect("err", process.stderr))]
             await asyncio.sleep(after_s)
+            async with asyncio.timeout(20):
+                while got["out"].count(b"\n") + got["err"].count(b"\n") < lines:
+                    await asyncio.sleep(0.005)
             connection.abort()
             await asyncio.gather(*readers, return_exceptions=True)
         return Answer(None, got["out"].decode(), got["err"].decode())

@@ -72,10 +72,11 @@ async def test_a_create_that_is_asked_to_stop_takes_everything_back(number: str,
 
 
 async def test_a_killed_stop_leaves_the_container_down_and_mounted(tmp_path: Path):
-    async with node_in(tmp_path / "lab") as node:
+    async with node_in(tmp_path / "lab", speed=0.3) as node:
         for line in running(205):
             await node.ok(line)
-        answer = await node.run(bash("vzctl stop 205 & p=$!; sleep 0.04; kill -KILL $p; wait $p"))
+        lock = node.root / "vz/lock/205.lck"
+        answer = await node.run(bash(f"vzctl stop 205 & p=$!; while [ ! -e {lock} ]; do sleep 0.01; done; sleep 0.05; kill -KILL $p; wait $p"))
         assert answer.code == 137
         await until(lambda: not node.node.state(205).running)
         assert await node.ok("vzctl status 205") == "CTID 205 exist mounted down\n"
@@ -98,6 +99,7 @@ async def test_of_two_that_want_one_container_the_second_is_told_who_holds_it(tm
     async with node_in(tmp_path / "lab") as node:
         for line in running(205):
             await node.ok(line)
+        await node.ctl("fault", command="stop", action="hang", phase="stopping")
         first = await node.connection.create_process("vzctl stop 205")
         lock = node.root / "vz/lock/205.lck"
         await until(lock.exists)
@@ -105,6 +107,7 @@ async def test_of_two_that_want_one_container_the_second_is_told_who_holds_it(tm
         second = await node.run("vzctl start 205")
         assert (second.code, second.err) == (9, f"Locked by: pid {holder.split()[0]}, cmdline vzctl stop 205\nContainer already locked\n")
         assert holder == f"{holder.split()[0]}\n\n"
+        await node.ctl("clear")
         assert (await first.wait()).exit_status == 0
         assert not lock.exists()
 

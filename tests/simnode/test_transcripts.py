@@ -51,7 +51,7 @@ async def _replayed(node: Remote, replay: Replay, block: transcripts.Block) -> A
         command = command.replace(old, new)
     command = bash(transcripts.for_sandbox(command, root=node.root, pace=replay.pace))
     if block.code is None:
-        return await node.run_and_vanish(command, block.killed_after_s * replay.pace)
+        return await node.run_and_vanish(command, block.killed_after_s * replay.pace, lines=len(block.out) + len(block.err))
     return await asyncio.wait_for(node.run(command, stdin=replay.stdin), 60)
 
 
