@@ -12,6 +12,9 @@ from ops.simnode.node_state import Flavour
 from ops.simnode.sshd import SshServer
 
 
+PORTS = range(20_000, 32_768)  # below the range from which Linux takes ports for outgoing connections
+
+
 @dataclass(frozen=True)
 class LabSettings:
     """What a lab is made of; see `python -m ops.simnode --help`."""
@@ -101,20 +104,32 @@ class Lab:
         ports = _kept_ports(state)
         for number in range(1, self.settings.nodes + 1):
             name = f"{self.settings.name_prefix}{number}"
-            port = self.settings.port + number - 1 if self.settings.port else ports.get(name, 0)
-            machine = self._machine(name, port)
+            machine = self._machine(name, self.settings.port + number - 1 if self.settings.port else ports.get(name, 0))
             await machine.node.open()
-            try:
-                await machine.server.open()
-            except OSError:
-                if self.settings.port:
-                    raise
-                machine.server.port = 0  # somebody took the port meanwhile
-                await machine.server.open()
             self.machines[name] = machine
+            await self._listen(machine)
         fresh = state / "nodes.json.tmp"
         fresh.write_text(json.dumps([machine.about() for machine in self.machines.values()], indent=1) + "\n")
         fresh.replace(state / "nodes.json")
+
+    async def _listen(self, machine: Machine) -> None:
+        """Take the port it has, or else one that the kernel gives to nobody by itself, so that it is free again next time."""
+        if machine.server.port:
+            try:
+                await machine.server.open()
+                return
+            except OSError:
+                if self.settings.port:
+                    raise
+        chance = random.Random(str(machine.node.folder))
+        for port in chance.sample(PORTS, 100):
+            machine.server.port = port
+            try:
+                await machine.server.open()
+                return
+            except OSError:
+                continue
+        raise OSError(f"100 ports between {PORTS.start} and {PORTS.stop} are taken; choose one with --port")
 
     def _machine(self, name: str, port: int) -> Machine:
         settings = self.settings
