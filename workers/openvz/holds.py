@@ -57,6 +57,11 @@ def has_onboot(sight: Sight, *, onboot: bool) -> bool:
     return (sight.conf or {}).get("ONBOOT") == ("yes" if onboot else "no")
 
 
+def has_disabled(sight: Sight, *, disabled: bool) -> bool:
+    """Whether vzctl refuses to start it; a conf without the key says no."""
+    return ((sight.conf or {}).get("DISABLED") == "yes") is disabled
+
+
 def _plain(address: str) -> str:
     """One spelling for an address: no prefix length, IPv6 shortened."""
     bare = address.partition("/")[0]

@@ -70,7 +70,16 @@ def read_sight(answer: Finished) -> Sight:
         stale_lock=said.text("lock") == "stale",
         migrated=said.flag("migrated"),
         boot_id=said.text("boot_id"),
+        aside=said.text("aside") or None,
     )
+
+
+def read_used(answer: Finished) -> int:
+    """The bytes that `usage` counted."""
+    used = _Answer("usage", answer).number("used_kib")
+    if used is None:
+        raise not_understood("usage", answer)
+    return used * 1024
 
 
 def _holder(said: _Answer) -> str | None:

@@ -32,6 +32,7 @@ _START = timedelta(minutes=5)
 _STOP = timedelta(minutes=6)  # STOP_TIMEOUT 120 s, then 60 s for the kill, twice over
 _CREATE = timedelta(minutes=30)  # a slow disk unpacks some GB
 _DESTROY = timedelta(minutes=15)
+_USAGE = timedelta(minutes=10)  # counting some millions of files
 
 
 class Vzctl:
@@ -70,6 +71,14 @@ class Vzctl:
         """The node's containers; a hostile description costs at most its own field."""
         return vzlist.read_columns(answer) if self._version < (4, 0) else vzlist.read_json(answer)
 
+    def usage(self, ctid: int) -> Command:
+        """The disk its files take; changes nothing; runs directly. Read it with `used`."""
+        return Command("usage", ["vzq-ct", "usage", _id(ctid)], timeout=_USAGE)
+
+    def used(self, answer: Finished) -> int:
+        """Bytes that `usage` counted."""
+        return sights.read_used(answer)
+
     # -- making and unmaking ----------------------------------------------------------------------------------
 
     def plant(self, ctid: int, job: str, *, sample: str, layout: str) -> Command:
@@ -84,6 +93,10 @@ class Vzctl:
         """Take the planted conf away if there is no private area; last word of an undo. Safe to repeat."""
         return Command("unplant", ["vzq-ct", "unplant", _id(ctid), _job(job)], timeout=_QUICK)
 
+    def adopt(self, ctid: int, job: str) -> Command:
+        """Put the job's mark on a container that has none; Taken if it has another's. Safe to repeat."""
+        return Command("adopt", ["vzq-ct", "adopt", _id(ctid), _job(job)], timeout=_QUICK)
+
     def create(self, ctid: int, *, template: str, layout: str, limits: Limits) -> Command:
         """Fill the private area of a planted container; not repeatable before `clean`. Without --config: the conf is there."""
         argv = ["vzctl", "create", _id(ctid), "--ostemplate", _checked(_WORD, template)]
@@ -96,6 +109,24 @@ class Vzctl:
     def destroy(self, ctid: int) -> Command:
         """Take a stopped, unmounted container away. The engine proves first that it is ours."""
         return Command("destroy", ["vzctl", "destroy", _id(ctid)], timeout=_DESTROY)
+
+    # -- the old system of a reinstall --------------------------------------------------------------------------
+
+    def aside(self, ctid: int, job: str, owner: str) -> Command:
+        """Put a stopped, unmounted container that bears `owner`'s mark away under the same id, for `job`. Safe to repeat."""
+        return Command("aside", ["vzq-ct", "aside", _id(ctid), _job(job), _job(owner)], timeout=_QUICK)
+
+    def back(self, ctid: int, job: str) -> Command:
+        """Bring back what `job` put away, once nothing else is under the id; half of it too. Safe to repeat."""
+        return Command("back", ["vzq-ct", "back", _id(ctid), _job(job)], timeout=_QUICK)
+
+    def drop(self, ctid: int, job: str) -> Command:
+        """Remove for good what `job` put away, and nothing else. Safe to repeat."""
+        return Command("drop", ["vzq-ct", "drop", _id(ctid), _job(job)], timeout=_DESTROY)
+
+    def keys(self, ctid: int, job: str) -> Command:
+        """Give the new system the ssh host keys and root's authorized_keys of the one put away (simfs only)."""
+        return Command("keys", ["vzq-ct", "keys", _id(ctid), _job(job)], timeout=_QUICK)
 
     # -- how it is set up -------------------------------------------------------------------------------------
 
@@ -149,6 +180,10 @@ class Vzctl:
         """Whether it starts with the node; only on a container that was seen."""
         return _set("set-onboot", ctid, ["--onboot", "yes" if onboot else "no"])
 
+    def set_disabled(self, ctid: int, *, disabled: bool) -> Command:
+        """Whether vzctl refuses to start it (105), over a reboot too; only on a container that was seen."""
+        return _set("set-disabled", ctid, ["--disabled", "yes" if disabled else "no"])
+
     def set_password(self, ctid: int, user: str, password: str) -> Command:
         """Over stdin and from inside, so that no process list shows it; the container must run."""
         line = f"{_checked(_WORD, user)}:{_checked(_PASSWORD, password, secret=True)}"
@@ -198,6 +233,10 @@ class Vzctl:
     def has_onboot(self, sight: Sight, *, onboot: bool) -> bool:
         """The conf says whether it starts with the node."""
         return holds.has_onboot(sight, onboot=onboot)
+
+    def has_disabled(self, sight: Sight, *, disabled: bool) -> bool:
+        """The conf says whether it may be started."""
+        return holds.has_disabled(sight, disabled=disabled)
 
 
 def _set(name: str, ctid: int, words: Sequence[str]) -> Command:
