@@ -11,7 +11,6 @@ from ops.simnode.node import Node
 from ops.simnode.node_state import Flavour
 from ops.simnode.sshd import SshServer
 
-
 PORTS = range(20_000, 32_768)  # below the range from which Linux takes ports for outgoing connections
 
 
