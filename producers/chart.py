@@ -45,11 +45,11 @@ class Chart:
         where = (col(Container.site) == self.site, col(Container.state) != ContainerState.FOREIGN)
         sums = sa.select(col(Container.node), func.sum(col(Container.ram_bytes)), func.sum(col(Container.disk_bytes)), func.count())
         for node, memory, disk, count in self._session.execute(sums.where(*where).group_by(col(Container.node))):
-            self._memory[node], self._disk[node], self._count[node] = memory, disk, count
+            self._memory[node], self._disk[node], self._count[node] = int(memory), int(disk), count  # PostgreSQL sums to Decimal
         held = sa.select(col(Hold.node), func.sum(col(Hold.ram_bytes)), func.sum(col(Hold.disk_bytes))).where(col(Hold.site) == self.site)
         for node, memory, disk in self._session.execute(held.group_by(col(Hold.node))):
-            self._memory[node] += memory
-            self._disk[node] += disk
+            self._memory[node] += int(memory)
+            self._disk[node] += int(disk)
 
     def rooms(self, *, now: datetime, customer: str | None = None) -> list[Room]:
         """Every node of the site with what is taken of it; for `customer` also how many of its containers are near."""
