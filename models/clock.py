@@ -25,3 +25,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def stamp(at: datetime | None) -> str | None:
+    """A moment as JSON has it: ISO 8601 in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

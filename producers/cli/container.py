@@ -11,10 +11,10 @@ from models.jobs import Job
 from producers.cli import door
 from producers.cli.options import Json
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
-from producers.cli.shapes import container_shape, job_shape
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
 from producers.refusals import BadOrder
+from producers.shapes import container_shape, job_shape
 
 app = typer.Typer(no_args_is_help=True, help="List and show containers.")
 

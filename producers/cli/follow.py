@@ -13,8 +13,8 @@ from models.database import Database
 from models.jobs import Event, Job
 from models.lifecycle import State
 from producers.cli.screen import as_json, clock_time, json_line, say, short, warn
-from producers.cli.shapes import event_shape, job_shape
 from producers.cli.silence import silence
+from producers.shapes import event_shape, job_shape
 
 LOOK_S = 0.15  # a person sees a step begin and end; one query a look for some hundred jobs
 SILENCE_S = 2.0  # how often it is checked that somebody is alive to do the work

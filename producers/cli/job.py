@@ -11,10 +11,11 @@ from models.lifecycle import FINAL, State
 from producers.cli import door
 from producers.cli.options import Because, By, Json, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
-from producers.cli.shapes import event_shape, job_shape
-from producers.cli.story import COLUMNS, RIGHT, rows, show, story, story_shape
+from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.jobs import CHOICES, Choice, find
 from producers.refusals import BadOrder
+from producers.shapes import event_shape, job_shape
+from producers.story import story, story_shape
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow, explain, cancel, retry and resolve jobs.")
 Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or its ending, four letters at least.")]

@@ -19,10 +19,10 @@ from producers.cli.follow import see_through
 from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
 from producers.cli.order import place_one
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
-from producers.cli.shapes import node_shape
 from producers.cli.sizes import as_share
 from producers.house import House
 from producers.refusals import BadOrder, Refusal
+from producers.shapes import node_shape
 
 app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at them, drain them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]

@@ -12,9 +12,9 @@ from models.lifecycle import State
 from producers.cli import door
 from producers.cli.options import Json, word
 from producers.cli.screen import as_json, say, short, table
-from producers.cli.shapes import plan_shape
 from producers.cli.sizes import as_bytes, as_size
 from producers.refusals import BadOrder, Refusal
+from producers.shapes import plan_shape
 
 app = typer.Typer(no_args_is_help=True, help="The sizes that can be ordered.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The plan's name.")]

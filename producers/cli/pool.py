@@ -15,8 +15,8 @@ from models.whitelist import Address as AddressText
 from producers.cli import door
 from producers.cli.options import Json, Site, word
 from producers.cli.screen import as_json, say, table
-from producers.cli.shapes import pool_shape
 from producers.refusals import BadOrder
+from producers.shapes import pool_shape
 
 app = typer.Typer(no_args_is_help=True, help="The addresses that containers get.")
 LARGEST = 1 << 20  # IPv4 addresses in a pool: finding a free one in a full pool walks it

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from models.clock import stamp
 from models.lifecycle import State
 
 COLOUR: dict[str, str] = {
@@ -114,11 +115,6 @@ def span(length: timedelta) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{max(seconds, 0):.1f} s"
-
-
-def stamp(at: datetime | None) -> str | None:
-    """A moment as JSON has it: ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
 def _jsonable(value: object) -> object:

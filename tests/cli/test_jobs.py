@@ -11,7 +11,7 @@ from models.database import Database
 from models.house import Beat, Secret, Worker
 from models.jobs import Job
 from models.lifecycle import Cause, State
-from producers.cli.shapes import job_shape
+from producers.shapes import job_shape
 from tests.cli.conftest import Vzq, rows
 from tests.factories import make_job
 

@@ -1,10 +1,10 @@
-"""Rows as JSON has them on the command line. Scripts rely on these names: add to them, never rename."""
+"""Rows as JSON has them, on the command line and over HTTP. Others rely on these names: add to them, never rename."""
 
 from typing import Any
 
+from models.clock import stamp
 from models.fleet import Container, Node, Plan, Pool
 from models.jobs import Begun, Event, Job
-from producers.cli.screen import stamp
 
 
 def job_shape(job: Job) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def event_shape(event: Event) -> dict[str, Any]:
     """One move of a job."""
     return {
         "id": event.id,
+        "number": event.number,
         "job": event.job_id,
         "at": stamp(event.at),
         "cause": str(event.cause),
@@ -88,14 +89,23 @@ def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: in
         "finding": node.finding,
         "finding_why": node.finding_why,
         "seen_at": stamp(node.seen_at),
+        "labels": node.labels,
+        "domain": node.domain,
+        "containers_max": node.containers_max,
         "abilities": node.abilities,
     }
 
 
 def container_shape(container: Container, addresses: list[str]) -> dict[str, Any]:
     """A container with its addresses."""
-    fields = container.model_dump(exclude={"since"})
-    return fields | {"state": str(container.state), "addresses": addresses, "since": stamp(container.since)}
+    fields = container.model_dump(exclude={"since", "purge_at"})
+    return fields | {
+        "state": str(container.state),
+        "standing": str(container.standing),
+        "addresses": addresses,
+        "since": stamp(container.since),
+        "purge_at": stamp(container.purge_at),
+    }
 
 
 def plan_shape(plan: Plan) -> dict[str, Any]:
