@@ -43,14 +43,17 @@ class Beat(SQLModel, table=True):
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
 
 
+HANDOUT = "handout"  # name of the copy of a generated password that waits to be fetched
+
+
 class Secret(SQLModel, table=True):
-    """A sealed secret of one job (models/vault.py); erased when the job ends."""
+    """A sealed secret of one job (models/vault.py); erased when the job ends, HANDOUT when it was fetched or not fetched in time."""
 
     job_id: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     sealed: str = Field(sa_type=Text)
 
 
-def erase_secrets(session: Session, job_id: str) -> None:
-    """Nothing sealed for this job stays once it has ended."""
-    session.execute(delete(Secret).where(col(Secret.job_id) == job_id))
+def erase_secrets(session: Session, job_id: str, *, but: str = "") -> None:
+    """Nothing sealed for this job stays once it has ended, `but` what is named so."""
+    session.execute(delete(Secret).where(col(Secret.job_id) == job_id, col(Secret.name) != but))

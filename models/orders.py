@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, field
 from models.whitelist import Address, CtId, HostName, Password, Word
 
 _password = TypeAdapter(Password)
+GENERATE = "Make up a root password; it is handed out once, when the job is done."
 
 
 def _checked_password(secret: SecretStr | None) -> SecretStr | None:
@@ -39,6 +40,7 @@ class CreateContainer(_Order):
     nameservers: tuple[Address, ...] = Field((), max_length=4, description="Resolvers; the pool's if left out.")
     searchdomain: HostName | None = None
     password: SecretStr | None = Field(None, description="Root password; encrypted at rest, handed to the node over stdin only.")
+    generate_password: bool = Field(False, description=GENERATE)
     wait_for_capacity: bool = Field(False, description="Wait in the queue instead of being refused when no node has room.")
     labels: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels of the container, for selections.")
     require: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels the node must have, e.g. disk: ssd.")
@@ -127,6 +129,7 @@ class ReinstallContainer(_Verb):
     kind: Literal["reinstall-container"] = "reinstall-container"
     template: Word | None = Field(None, description="Another OS template; the same one if left out.")
     password: SecretStr | None = Field(None, description="New root password.")
+    generate_password: bool = Field(False, description=GENERATE)
 
     _one_line = field_validator("password")(_checked_password)
 
@@ -135,7 +138,8 @@ class SetPassword(_Verb):
     """Another root password, over stdin, from inside."""
 
     kind: Literal["set-password"] = "set-password"
-    password: SecretStr
+    password: SecretStr | None = Field(None, description="The new one; or let one be generated.")
+    generate_password: bool = Field(False, description=GENERATE)
 
     _one_line = field_validator("password")(_checked_password)
 

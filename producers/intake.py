@@ -9,14 +9,16 @@ from sqlmodel import Session, select
 
 from models.database import Database
 from models.fleet import Node, NodeState
-from models.house import Secret
+from models.house import HANDOUT, Secret
 from models.ids import JobIds
 from models.jobs import Event, Job
 from models.kinds import KINDS
 from models.lifecycle import Cause, State
 from models.orders import VERB_ORDERS, AdoptContainer, ClearDebris, CreateContainer, EnrolNode, ObserveNode, Order, ReinstallContainer, SetPassword
 from models.vault import SEALED, Vault
+from producers.audit import HOUSE, audit
 from producers.chart import chart
+from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
 from producers.verbs import prepare
@@ -39,11 +41,14 @@ class Intake:
         self._ids = ids
         self._site = site
 
-    def submit(self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None) -> Accepted:
+    def submit(
+        self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None, request: str = ""
+    ) -> Accepted:
         """Accept `order` within the caller's writing transaction; after its commit nothing can be lost.
 
         `key` makes it safe to repeat: the same key and order give the same job back. Without a key it is a new
-        order each time. Raises BadOrder, KeyReused or NoRoom; then nothing was written.
+        order each time. `request` is the id of the HTTP request it came with. Raises BadOrder, KeyReused, NoRoom
+        or another Refusal; then nothing was written.
         """
         asked, digest, password = self._canonical(order)
         if key:
@@ -75,10 +80,18 @@ class Intake:
         )
         why = self._place(session, job, order)
         session.add(job)
-        session.add(Event(job_id=job.id, cause=Cause.ACCEPTED, state=State.QUEUED, at=now, why=why, data={"by": by, "because": because}))
+        data = {"by": by, "because": because} | ({"request": request} if request else {})
+        session.add(Event(job_id=job.id, cause=Cause.ACCEPTED, state=State.QUEUED, at=now, why=why, data=data))
         if password is not None:
-            session.add(Secret(job_id=job.id, name="password", sealed=self._vault.seal(password)))
+            self._seal(session, job, password, handout=asked.get("generate_password") is True)
+        if by != HOUSE:
+            audit(session, at=now, by=by, action=f"order {job.kind}", subject=f"job:{job.id}", because=because, data=_about(job, request))
         return Accepted(job, replay=False)
+
+    def _seal(self, session: Session, job: Job, password: str, *, handout: bool) -> None:
+        """For the worker; a generated one also for whoever ordered it, who has not seen it."""
+        sealed = self._vault.seal(password)
+        session.add_all(Secret(job_id=job.id, name=name, sealed=sealed) for name in ("password", HANDOUT) if handout or name != HANDOUT)
 
     def _place(self, session: Session, job: Job, order: Order) -> str:
         """Give the job its node and, for a new container, its reservation; the sentence for its first event."""
@@ -110,13 +123,20 @@ class Intake:
     def _canonical(self, order: Order) -> tuple[dict[str, Any], str, str | None]:
         """The order as it is stored, its digest, and the password that is stored apart."""
         asked = order.model_dump(mode="json", exclude_none=True)
-        password = (
-            order.password.get_secret_value() if isinstance(order, CreateContainer | ReinstallContainer | SetPassword) and order.password else None
-        )
-        text = json.dumps(asked | {"password": SEALED} if password else asked, sort_keys=True)
+        text = json.dumps(asked | {"password": SEALED} if "password" in asked else asked, sort_keys=True)
+        password = None
+        if isinstance(order, CreateContainer | ReinstallContainer | SetPassword):
+            password = order.password.get_secret_value() if order.password else None
+            if password is not None and order.generate_password:
+                raise BadOrder({"generate_password": "the order has a password already; give one or have one generated"})
+            if password is not None:
+                text += self._vault.fingerprint(password)  # another password is another order
+            elif order.generate_password:
+                password = generate()
+            elif isinstance(order, SetPassword):
+                raise BadOrder({"password": "is missing; give one, or generate_password: true"})
         if password is not None:
             asked["password"] = SEALED
-            text += self._vault.fingerprint(password)  # another password is another order
         return asked, hashlib.sha256(text.encode()).hexdigest(), password
 
 
@@ -130,6 +150,11 @@ def _expect_node(session: Session, order: EnrolNode, *, site: str) -> None:
     elif node.state == NodeState.NEW:
         node.host, node.port, node.user, node.site = order.host, order.port, order.user, site
         session.add(node)
+
+
+def _about(job: Job, request: str) -> dict[str, Any]:
+    about = {"container": job.ctid, "node": job.node, "request": request}
+    return {name: value for name, value in about.items() if value}
 
 
 def _differing(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:

@@ -6,12 +6,13 @@ from typing import Literal
 from sqlmodel import Session, col, select
 
 from models.database import Database
-from models.house import Secret, erase_secrets
+from models.house import HANDOUT, Secret, erase_secrets
 from models.jobs import Event, Job
 from models.lifecycle import FINAL, Cause, State
 from models.orders import ORDER
 from models.reservations import give_back, keep
 from models.vault import Vault
+from producers.audit import audit
 from producers.intake import Accepted, Intake
 from producers.refusals import BadOrder, Refusal
 
@@ -49,6 +50,7 @@ def cancel(database: Database, session: Session, job: Job, *, by: str, because: 
         raise Refusal(f"job {job.id} is past the point of no return (step {job.step}) and only goes forward")
     if job.cancel_asked:
         return "cancel was asked for already; it happens at the next safe point"
+    audit(session, at=now, by=by, action="job cancel", subject=f"job:{job.id}", because=because)
     job.cancel_asked = True
     if job.state in (State.QUEUED, State.DISPATCHED):
         cause = Cause.CANCELLING if job.begun else Cause.WITHDRAWN
@@ -64,7 +66,7 @@ def cancel(database: Database, session: Session, job: Job, *, by: str, because: 
     return "running: it stops at the next safe point and undoes what it began"
 
 
-def retry(intake: Intake, vault: Vault, session: Session, job: Job, *, by: str, because: str) -> Accepted:
+def retry(intake: Intake, vault: Vault, session: Session, job: Job, *, by: str, because: str, request: str = "") -> Accepted:
     """A new job with the order of an ended one; raises Refusal while the old one may still act, or when its password is gone."""
     if not job.ended:
         hint = "decide with `vzq job resolve`" if job.state == State.STUCK else "wait for its end or cancel it"
@@ -72,13 +74,21 @@ def retry(intake: Intake, vault: Vault, session: Session, job: Job, *, by: str, 
     if job.state == State.DONE:
         raise Refusal(f"job {job.id} is done; there is nothing to retry")
     order = dict(job.order)
+    if order.get("generate_password"):
+        order.pop("password", None)  # a new one is made up
     if "password" in order:
         secret = session.get(Secret, (job.id, "password"))
         if secret is None:
             raise Refusal(f"the password of job {job.id} has been erased; place the order again with a password")
         order["password"] = vault.open(secret.sealed)
     return intake.submit(
-        session, ORDER.validate_python(order), by=by, because=because or f"retry of {job.id}", key=f"retry:{job.id}", retry_of=job.id
+        session,
+        ORDER.validate_python(order),
+        by=by,
+        because=because or f"retry of {job.id}",
+        key=f"retry:{job.id}",
+        retry_of=job.id,
+        request=request,
     )
 
 
@@ -98,6 +108,7 @@ def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str
     if event.state == State.FAILED:
         give_back(session, job, now=now, foreign=job.begun)  # what is left on the node keeps its id from being given out
     if event.state in FINAL:
-        erase_secrets(session, job.id)
+        erase_secrets(session, job.id, but=HANDOUT if event.state == State.DONE else "")
     session.add_all([job, event])
+    audit(session, at=now, by=by, action=f"job {choice}", subject=f"job:{job.id}", because=because)
     return event

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from models.errors import JobError, NodeFault, Unexpected
 from models.fleet import Node
-from models.house import erase_secrets
+from models.house import HANDOUT, erase_secrets
 from models.jobs import Job
 from models.lifecycle import Cause, State
 from models.reservations import give_back, keep
@@ -25,7 +25,7 @@ def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any
     job.result, job.error, job.error_class = result, "", ""
     keep(session, job, now=now)
     if SEALED in job.order.values():
-        erase_secrets(session, job.id)
+        erase_secrets(session, job.id, but=HANDOUT)
 
 
 def postponed(session: Session, job: Job, now: datetime, *, error: JobError, after: timedelta, counts: bool, rng: random.Random) -> None:

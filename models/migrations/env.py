@@ -3,9 +3,12 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import models.access
+import models.findings
 import models.fleet
+import models.hooks
 import models.house
-import models.jobs  # noqa: F401 - the three modules fill the metadata
+import models.jobs  # noqa: F401 - the modules fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

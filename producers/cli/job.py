@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from models.jobs import Job
 from models.kinds import KINDS
 from models.lifecycle import FINAL, State
+from producers.audit import audit
 from producers.cli import door
 from producers.cli.options import Because, By, Json, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
@@ -119,6 +120,19 @@ def cancel(job: Id, by: By = "", because: Because = "", json: Json = False) -> N
             sentence = take_back(house.database, session, found, by=asker(by), because=because)
         house.bell.wake()
         as_json({"job": found.id, "state": str(found.state), "what": sentence}) if json else say(f"{short(found.id)}: {sentence}")
+
+
+@app.command()
+def password(job: Id, by: By = "", because: Because = "", json: Json = False) -> None:
+    """Show the root password that a job generated; it can be had once."""
+    from producers.passwords import hand_out  # noqa: PLC0415 - only needed here
+
+    with door.house() as house:
+        with house.database.write() as session:
+            found = find(session, job)
+            shown = hand_out(session, house.vault, found)
+            audit(session, at=house.database.now(session), by=asker(by), action="job password", subject=f"job:{found.id}", because=because)
+        as_json({"job": found.id, "password": shown}) if json else say(shown)
 
 
 @app.command()

@@ -32,6 +32,7 @@ def create(
     nameserver: Annotated[list[str] | None, typer.Option(help="Resolver, up to four times; the pool's if left out.")] = None,
     searchdomain: Annotated[Given, typer.Option(help="Search domain.")] = None,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the root password from standard input, one line.")] = False,
+    generate_password: Annotated[bool, typer.Option("--generate-password", help="Make one up; `vzq job password` shows it once.")] = False,
     wait_for_capacity: Annotated[bool, typer.Option("--wait-for-capacity", help="Queue the order when no node has room.")] = False,
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label of the container, for selections; may be repeated.")] = None,
     require: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label that the node must have; may be repeated.")] = None,
@@ -46,7 +47,7 @@ def create(
     """Order a new container; prints the job's id."""
     given: dict[str, object] = {
         "plan": plan, "template": template, "hostname": hostname, "pool": pool, "ctid": ctid, "node": node, "name": name, "customer": customer,
-        "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity,
+        "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity, "generate_password": generate_password,
         "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread,
     }  # fmt: skip
     if password_stdin:

@@ -26,6 +26,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_address_pool"), ["pool"], unique=False)
 
     op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_by"), ["by"], unique=False)
+
+    op.create_table(
         "beat",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -81,6 +96,45 @@ def upgrade() -> None:
         sa.Column("credit", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("rank", "producer"),
     )
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("webhook", sa.String(), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("webhook", "event"),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index("delivery_due", ["state", "due_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delivery_webhook"), ["webhook"], unique=False)
+
+    op.create_table(
+        "finding",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("repair", sa.JSON(), nullable=False),
+        sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("node", "subject", "kind"),
+    )
+    with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_finding_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_finding_node"), ["node"], unique=False)
+
     op.create_table(
         "hold",
         sa.Column("job_id", sa.String(), nullable=False),
@@ -205,6 +259,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "name"),
     )
     op.create_table(
+        "token",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("scope", sa.Enum("read", "order", "operate", "admin", name="scope", native_enum=False, length=24), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+        sa.UniqueConstraint("hash"),
+    )
+    op.create_table(
+        "webhook",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("sealed", sa.JSON(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "worker",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("site", sa.String(), nullable=False),
@@ -315,6 +396,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_worker_site"))
 
     op.drop_table("worker")
+    op.drop_table("webhook")
+    op.drop_table("token")
     op.drop_table("secret")
     with op.batch_alter_table("pool", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pool_site"))
@@ -337,6 +420,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_hold_node"))
 
     op.drop_table("hold")
+    with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_finding_node"))
+        batch_op.drop_index(batch_op.f("ix_finding_kind"))
+
+    op.drop_table("finding")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_webhook"))
+        batch_op.drop_index("delivery_due")
+
+    op.drop_table("delivery")
     op.drop_table("credit")
     op.drop_table("counter")
     with op.batch_alter_table("container", schema=None) as batch_op:
@@ -345,6 +438,11 @@ def downgrade() -> None:
 
     op.drop_table("container")
     op.drop_table("beat")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_by"))
+        batch_op.drop_index(batch_op.f("ix_audit_at"))
+
+    op.drop_table("audit")
     with op.batch_alter_table("address", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_address_pool"))
         batch_op.drop_index(batch_op.f("ix_address_container"))
