@@ -27,7 +27,7 @@ check: $(VENV)/.develops  ## lint, types, import contracts and the quick tests; 
 	$(BIN)/python -m pytest -q -m quick $(ARGS)
 
 test: $(VENV)/.develops  ## the whole suite, against real Redis, SQLite and PostgreSQL (ARGS="-k sentence")
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 $(ARGS)
 
 bench: $(VENV)/.benches  ## benchmarks: ratios, measured in one interleaved run
 	$(BIN)/python -m tests.bench $(ARGS)
