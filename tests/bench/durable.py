@@ -60,7 +60,9 @@ def run(place: Place, rounds: int, *, jobs: int, singly: int) -> Report:
         if name.startswith("vzq"):
             report.targets.append(Target(f"{name} against bare dramatiq", report.ratio(name, DRAMATIQ, figure), 0.35, "at least"))
     if PROCRASTINATE in contenders:
-        report.targets.append(Target("vzq against procrastinate on the same PostgreSQL", report.ratio("vzq on postgresql", PROCRASTINATE, figure), 1.5, "at least"))
+        report.targets.append(
+            Target("vzq against procrastinate on the same PostgreSQL", report.ratio("vzq on postgresql", PROCRASTINATE, figure), 1.5, "at least")
+        )
     report.notes.append("dramatiq has no batches: it always sends one by one; its jobs are gone when Redis is")
     return report
 
@@ -100,7 +102,12 @@ def _dramatiq(place: Place, _batch: int) -> Iterator[Contest]:
     broker = RedisBroker(url=place.redis_url)
     actor = dramatiq.Actor(lambda number: None, broker=broker, actor_name="nothing", queue_name="default", priority=0, options={})
     words = ("-p", "1", "-t", "8", "tests.bench.rivals.bare_dramatiq")
-    with closing(broker), started("dramatiq", *words, env=os.environ | {"BENCH_REDIS_URL": place.redis_url}), closing(redis.Redis.from_url(place.redis_url)) as asked:
+    with (
+        closing(broker),
+        started("dramatiq", *words, env=os.environ | {"BENCH_REDIS_URL": place.redis_url}),
+        closing(redis.Redis.from_url(place.redis_url)) as asked,
+    ):
+
         def drained() -> bool:
             return not asked.hlen("dramatiq:default.msgs")  # a message stays there until it is acknowledged
 

@@ -76,7 +76,10 @@ class Report:
             rows.append((one.contender, one.figure, plain(one.median), plain(low), plain(high), f"{one.spread:.0%}", ratio))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [f"== {self.benchmark}: {self.about}"]
-        lines += ["  ".join(cell.ljust(w) if at in (0, 1, 6) else cell.rjust(w) for at, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+        lines += [
+            "  ".join(cell.ljust(w) if at in (0, 1, 6) else cell.rjust(w) for at, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+            for row in rows
+        ]
         lines += [f"target {t.what}: {plain(t.reached)}, {t.sense} {plain(t.wanted)} wanted: {'met' if t.met else 'NOT MET'}" for t in self.targets]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)

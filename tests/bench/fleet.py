@@ -32,7 +32,16 @@ def furnish(installation: Installation, *, nodes: int = 0) -> None:
 def lab(installation: Installation, *, nodes: int) -> Iterator[Sequence[dict[str, Any]]]:
     """Simulated nodes without any delay of their own, enrolled; service and worker must be running."""
     folder = installation.settings.state / "lab"
-    words = ("--state", str(folder), "--nodes", str(nodes), "--speed", "0", "--authorized-keys", str(installation.settings.state / "ssh" / "id_ed25519.pub"))
+    words = (
+        "--state",
+        str(folder),
+        "--nodes",
+        str(nodes),
+        "--speed",
+        "0",
+        "--authorized-keys",
+        str(installation.settings.state / "ssh" / "id_ed25519.pub"),
+    )
     with started("ops.simnode", *words, env=installation.environment):
         wait_until((folder / "nodes.json").exists, "the simulated nodes")
         found: list[dict[str, Any]] = json.loads((folder / "nodes.json").read_text())

@@ -71,7 +71,9 @@ class Place:
             argv = [*process.args, *(word for name, value in IN_EARNEST.items() for word in ("-c", f"{name}={value}"))]
             servers.stop(process)
             user = servers.NOBODY if os.geteuid() == 0 else None
-            again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, cwd=self.folder / "p", preexec_fn=servers._tied)  # noqa: PLW1509
+            again = subprocess.Popen(
+                argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, cwd=self.folder / "p", preexec_fn=servers._tied
+            )  # noqa: PLW1509
             self.stack.callback(servers.stop, again)
             wait_until(lambda: _connects(url), "PostgreSQL with fsync")
             self._postgres_url = url
@@ -110,7 +112,13 @@ class Installation:
         (state / "ssh" / "id_ed25519").chmod(0o600)
         asyncssh.read_private_key(state / "ssh" / "id_ed25519").write_public_key(state / "ssh" / "id_ed25519.pub")
         self.settings = Settings(state=state, database=database, redis_url=place.redis_url)
-        own = {"VZQ_STATE": state, "VZQ_DATABASE": database, "VZQ_REDIS_URL": place.redis_url, "VZQ_SERVICE_METRICS": "127.0.0.1:0", "VZQ_WORKER_METRICS": "127.0.0.1:0"}
+        own = {
+            "VZQ_STATE": state,
+            "VZQ_DATABASE": database,
+            "VZQ_REDIS_URL": place.redis_url,
+            "VZQ_SERVICE_METRICS": "127.0.0.1:0",
+            "VZQ_WORKER_METRICS": "127.0.0.1:0",
+        }
         self.environment = dict(os.environ) | {name: str(value) for name, value in own.items()} | dict(settings)
         self.house: House = open_house(self.settings)
 
@@ -137,7 +145,11 @@ class Installation:
     def open_jobs(self) -> int:
         """Jobs that have not ended, asked as cheaply as can be."""
         with self.house.database.read() as session:
-            return int(session.connection().exec_driver_sql("select count(*) from job where state in ('queued', 'dispatched', 'running', 'undoing')").scalar_one())
+            return int(
+                session.connection()
+                .exec_driver_sql("select count(*) from job where state in ('queued', 'dispatched', 'running', 'undoing')")
+                .scalar_one()
+            )
 
     def close(self) -> None:
         """Give the connections back."""
