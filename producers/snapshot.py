@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import func, or_
+from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
 from models.fleet import Node
@@ -19,6 +20,9 @@ WORKER_SILENT = timedelta(seconds=15)  # three missed heartbeats of 5 s: the wor
 ACTIVE = (State.DISPATCHED, State.RUNNING, State.UNDOING)
 PER_PRODUCER_AND_NODE = 64  # candidates a round looks at; the rest of a long queue waits behind them anyway
 AT_ONCE = 1024
+# What admission reads of a job; the rest of a row is long and read of those that go.
+READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at", "node", "ctid", "begun", "error")
+ADMISSIONS = load_only(*(getattr(Job, name) for name in READ))
 
 waits = or_(col(Job.state) == State.QUEUED, (col(Job.state) == State.UNDOING) & col(Job.lease_until).is_(None))
 holds_slot = col(Job.state).in_(ACTIVE) & col(Job.lease_until).is_not(None)
@@ -31,7 +35,7 @@ def due(session: Session, now: datetime) -> Sequence[Job]:
     query = (
         select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
     )
-    return session.exec(query).all()
+    return session.exec(query.options(ADMISSIONS)).all()
 
 
 def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
