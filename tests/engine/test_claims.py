@@ -1,0 +1,153 @@
+"""Who has a job: one claim per token, leases by the database's time, cancel and retry."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from models.errors import Stale, Withdrawn
+from models.fleet import Address, Container
+from models.jobs import Event, Job
+from models.lifecycle import State
+from producers.jobs import cancel, find, resolve, retry
+from producers.refusals import BadOrder, Refusal
+from tests.engine.conftest import House
+from workers.claims import LEASE, held
+
+
+def dispatched(house: House) -> Job:
+    house.worker()
+    job = house.order()
+    house.go_round()
+    return house.job(job.id)
+
+
+def test_a_message_that_came_twice_is_claimed_once(house: House) -> None:
+    job = dispatched(house)
+    with ThreadPoolExecutor(2) as pool:
+        claims = list(pool.map(lambda name: house.claim(house.claims(name), job.id, job.token), ["w1", "w2"]))
+    assert sum(claim is not None for claim in claims) == 1
+
+
+def test_an_old_token_is_refused(house: House) -> None:
+    job = dispatched(house)
+    assert house.claim(house.claims(), job.id, job.token - 1) is None
+    assert house.claim(house.claims(), job.id, job.token) is not None
+
+
+def test_a_renewed_lease_outlives_its_end_and_one_not_renewed_does_not(house: House) -> None:
+    job = dispatched(house)
+    claims = house.claims()
+    claim = house.claim(claims, job.id)
+    assert claim is not None
+    for _ in range(5):
+        house.clock.pass_(4)
+        before = house.clock.monotonic()
+        with house.database.write() as session:
+            still = claims.renew(session)
+        claims.renewed(still, before=before, asked={job.id})
+        claim.check(house.clock)
+    house.clock.pass_(LEASE)
+    with pytest.raises(Stale):
+        claim.check(house.clock)
+
+
+def test_a_worker_stops_before_another_may_begin(house: House) -> None:
+    job = dispatched(house)
+    claim = house.claim(house.claims(), job.id)
+    assert claim is not None
+    until = house.job(job.id).lease_until
+    assert until is not None
+    left = (until - house.clock.now()).total_seconds()
+    assert claim.alive_until - house.clock.monotonic() < left
+
+
+def test_what_another_worker_took_cannot_be_written_any_more(house: House) -> None:
+    job = dispatched(house)
+    first = house.claim(house.claims("w1"), job.id)
+    house.clock.pass_(LEASE + timedelta(seconds=1))
+    house.worker()
+    house.go_round()
+    second_claims = house.claims("w2")
+    second_claims._solo = True
+    assert house.claim(second_claims, job.id) is not None
+    assert first is not None
+    with house.database.write() as session, pytest.raises(Stale):
+        held(session, first, "w1")
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_gives_its_place_back(house: House) -> None:
+    job = house.order()
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        assert cancel(house.database, session, row, by="me", because="wrong plan") == "cancelled, nothing had begun"
+    assert house.job(job.id).state is State.CANCELLED
+    with house.database.read() as session:
+        assert session.exec(select(Container)).all() == []
+        assert session.exec(select(Address)).all() == []
+
+
+def test_the_message_of_a_cancelled_job_is_refused(house: House) -> None:
+    job = dispatched(house)
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        cancel(house.database, session, row, by="me", because="")
+    assert house.claim(house.claims(), job.id, job.token) is None
+
+
+def test_a_running_job_is_cancelled_at_its_next_safe_point(house: House) -> None:
+    job = dispatched(house)
+    claims = house.claims()
+    claim = house.claim(claims, job.id)
+    assert claim is not None
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        cancel(house.database, session, row, by="me", because="")
+    with house.database.write() as session:
+        still = claims.renew(session)
+    claims.renewed(still, before=house.clock.monotonic(), asked={job.id})
+    with pytest.raises(Withdrawn):
+        claim.safe_point(house.clock)
+
+
+def test_a_retry_names_the_old_job_and_comes_once(house: House) -> None:
+    job = house.order()
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        cancel(house.database, session, row, by="me", because="")
+    ids = set()
+    for _ in range(2):
+        with house.database.write() as session:
+            row = find(session, job.id[-8:])
+            ids.add(retry(house.intake, house.vault, session, row, by="me", because="").job.id)
+    (new,) = ids
+    assert house.job(new).retry_of == job.id
+
+
+def test_a_stuck_job_is_left_only_by_a_persons_choice(house: House) -> None:
+    job = house.order()
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        with pytest.raises(Refusal):
+            resolve(session, row, "go-on", by="me", because="", now=house.clock.now())
+        row.state, row.begun = State.STUCK, True
+        session.flush()
+        resolve(session, row, "put-back", by="me", because="looked at it", now=house.clock.now())
+    assert house.job(job.id).state is State.UNDOING
+    house.worker()
+    assert house.go_round().dispatched == 1
+    assert house.claim(house.claims(), job.id) is not None
+    with house.database.read() as session:
+        assert "looked at it" in " ".join(event.why for event in session.exec(select(Event)).all())
+
+
+def test_an_ending_that_fits_several_jobs_is_refused(house: House) -> None:
+    house.order()
+    with house.database.read() as session, pytest.raises(BadOrder):
+        find(session, "ZZZZ")
