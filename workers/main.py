@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import random
 import signal
 import socket
@@ -184,6 +185,7 @@ def main() -> None:
     parser.add_argument("--solo", action="store_true", help=argparse.SUPPRESS)  # started by a worker itself (workers/solo.py)
     arguments = parser.parse_args()
     configure()
+    gc.set_threshold(50_000, 20, 100)  # rows are many objects that die without cycles; by default every 700 of them are gone through
     registry = CollectorRegistry()
     try:
         worker = WorkerProcess(settings, site=arguments.site, registry=registry, solo=arguments.solo)
