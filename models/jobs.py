@@ -51,6 +51,7 @@ class Job(SQLModel, table=True):
     retry_of: str | None = None  # the ended job this one takes up again
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
     ctid: int | None = Field(default=None, sa_column=Column("container", Integer))  # PostgreSQL keeps the name ctid for itself
+    customer: str | None = Field(default=None, index=True)  # whose container it is about; stays when the container is purged
     accepted_at: datetime = Field(sa_type=Instant)
     due_at: datetime = Field(sa_type=Instant)  # not dispatched before this
     deadline: datetime = Field(sa_type=Instant)

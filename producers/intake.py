@@ -74,6 +74,7 @@ class Intake:
             producer=by,
             because=because,
             retry_of=retry_of,
+            customer=order.customer if isinstance(order, CreateContainer | AdoptContainer) else None,
             accepted_at=now,
             due_at=now,
             deadline=now + rules.deadline,

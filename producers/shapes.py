@@ -22,6 +22,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "by": job.producer,
         "because": job.because,
         "retry_of": job.retry_of,
+        "customer": job.customer,
         "accepted_at": stamp(job.accepted_at),
         "due_at": stamp(job.due_at),
         "deadline": stamp(job.deadline),

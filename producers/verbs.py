@@ -45,7 +45,7 @@ def prepare(database: Database, session: Session, order: Verb, job: Job, *, now:
     outcome = after(order.kind, standing)
     if not isinstance(outcome, Standing):
         raise Refusal(f"container {order.ctid} cannot be given {order.kind}: {outcome}")
-    job.node, job.ctid, job.site, job.target = container.node, container.ctid, container.site, {}
+    job.node, job.ctid, job.site, job.customer, job.target = container.node, container.ctid, container.site, container.customer, {}
     why = _resolve(database, session, order, job, container, now=now)
     for other in pointless:
         session.add(other.move(Cause.SUPERSEDED, now=now, why=f"made pointless by {order.kind} {job.id}", by=job.id))

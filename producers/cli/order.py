@@ -47,8 +47,8 @@ def create(
     """Order a new container; prints the job's id."""
     given: dict[str, object] = {
         "plan": plan, "template": template, "hostname": hostname, "pool": pool, "ctid": ctid, "node": node, "name": name, "customer": customer,
-        "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity, "generate_password": generate_password,
-        "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread,
+        "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity,
+        "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread, "generate_password": generate_password,
     }  # fmt: skip
     if password_stdin:
         given["password"] = sys.stdin.readline().rstrip("\r\n") or "-"  # an empty line is a bad password, not none

@@ -168,6 +168,7 @@ def upgrade() -> None:
         sa.Column("retry_of", sa.String(), nullable=True),
         sa.Column("node", sa.String(), nullable=True),
         sa.Column("container", sa.Integer(), nullable=True),
+        sa.Column("customer", sa.String(), nullable=True),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
@@ -190,6 +191,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key"),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_job_customer"), ["customer"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_node"), ["node"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_producer"), ["producer"], unique=False)
         batch_op.create_index("job_container", ["container", "state"], unique=False)
@@ -414,6 +416,7 @@ def downgrade() -> None:
         batch_op.drop_index("job_container")
         batch_op.drop_index(batch_op.f("ix_job_producer"))
         batch_op.drop_index(batch_op.f("ix_job_node"))
+        batch_op.drop_index(batch_op.f("ix_job_customer"))
 
     op.drop_table("job")
     with op.batch_alter_table("hold", schema=None) as batch_op:
