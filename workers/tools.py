@@ -33,9 +33,9 @@ class Tools:
     began: Callable[[str], bool]  # does the node's own ledger say that this job began this step here?
     answers: Reach = answers
 
-    async def run(self, command: Command) -> Finished:
+    async def run(self, command: Command, *, patience: timedelta = LOOK_TIMEOUT) -> Finished:
         """Run something that changes nothing, straight over the link; never for what has an effect."""
-        return await self.link.run(command.argv, stdin=command.stdin, timeout=min(command.timeout, LOOK_TIMEOUT))
+        return await self.link.run(command.argv, stdin=command.stdin, timeout=min(command.timeout, patience))
 
     def open(self, sealed: str) -> str:
         """A secret in clear, for a command's stdin only; raises Permanent when this host lacks the key."""

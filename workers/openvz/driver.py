@@ -76,10 +76,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a container is called and whom it asks for names. Empty parts are left as they are."""
+    """What a container is called and whom it asks for names. Empty parts are left as they are, but an empty name is taken away."""
 
     hostname: str
-    name: str | None = None
+    name: str | None = None  # "": it has none
     description: str = ""
     nameservers: tuple[str, ...] = ()
     searchdomain: str | None = None

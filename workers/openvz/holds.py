@@ -43,13 +43,25 @@ def has_identity(sight: Sight, identity: Identity) -> bool:
         "SEARCHDOMAIN": identity.searchdomain,
     }
     same = all(not value or conf.get(key) == value for key, value in wanted.items())
+    same = same and (identity.name != "" or not conf.get("NAME"))
     servers = [_plain(server) for server in conf.get("NAMESERVER", "").split()]
     return same and (not identity.nameservers or servers == [_plain(server) for server in identity.nameservers])
 
 
 def has_addresses(sight: Sight, addresses: Sequence[str]) -> bool:
     """All these addresses are in the conf; others may be there too."""
-    return {_plain(a) for a in addresses} <= {_plain(a) for a in sight.addresses}
+    return not lacking(sight, addresses)
+
+
+def lacking(sight: Sight, addresses: Sequence[str]) -> list[str]:
+    """Those of the addresses that the conf does not have in any spelling."""
+    there = {_plain(a) for a in sight.addresses}
+    return [address for address in addresses if _plain(address) not in there]
+
+
+def spelt(sight: Sight, address: str) -> list[str]:
+    """The address as the conf spells it, which is how vzctl finds it; empty if it is not there."""
+    return [there for there in sight.addresses if _plain(there) == _plain(address)]
 
 
 def has_onboot(sight: Sight, *, onboot: bool) -> bool:

@@ -95,7 +95,7 @@ def read_abilities(answer: Finished) -> Abilities:
     said = _Answer("facts", answer)
     openvz = said.flag("openvz")
     inodes_free, memory_free = said.number("inodes_free"), said.number("memory_free_kib")
-    ids = {int(text) for what in ("conf", "private_area", "tmp", "migrated") for text in said.all(what) if text.isdigit()}
+    ids = {int(text) for what in ("conf", "private_area", "tmp", "migrated", "aside") for text in said.all(what) if text.isdigit()}
     return Abilities(
         dialect=said.text("dialect"),
         version=said.text("vzctl"),

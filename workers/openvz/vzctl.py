@@ -158,8 +158,8 @@ class Vzctl:
     def set_identity(self, ctid: int, identity: Identity) -> Command:
         """Host name, name, description and resolvers in one `set --save`; only on a container that was seen."""
         words = ["--hostname", _checked(_HOSTNAME, identity.hostname)]
-        if identity.name:
-            words += ["--name", _checked(_WORD, identity.name)]
+        if identity.name is not None:
+            words += ["--name", _checked(_WORD, identity.name) if identity.name else ""]
         if identity.description:
             words += ["--description", _checked(_DESCRIPTION, identity.description)]
         for server in identity.nameservers:  # all in one call: they replace what was there

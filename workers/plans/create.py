@@ -1,12 +1,14 @@
 """A new container: claimed by its id, made, sized, named, addressed, started, answering, handed over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from models.errors import Permanent
 from models.fleet import Node
 from workers.claims import Claim
+from workers.commands import Command
 from workers.openvz.driver import Driver, Sight
 from workers.plans.container import ANSWER_WITHIN, EXEC_WITHIN, Subject, identity_of, limits_of
 from workers.steps import Plan, Step, Wait
@@ -33,18 +35,25 @@ def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     return Plan(do=do, undo=unmake(subject, job, ours=ours), pivot="hand-over", result=result)
 
 
-def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callable[[Sight], bool]) -> list[Step | Wait]:
-    """From nothing to a whole, stopped container with its limits, names and addresses."""
+def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callable[[Sight], bool], called: str = "create") -> list[Step | Wait]:
+    """From nothing to a whole, stopped container with its limits, names and addresses.
+
+    `called` names the command that fills it, because what its failure means depends on what waits for it (exit_codes).
+    """
     ct, driver, row = subject.ct, subject.driver, subject.row
     abilities = known_abilities(node)
     sample = abilities.sample
     if sample is None:
         raise Permanent(f"node {node.name} has no configuration sample (/etc/vz/conf/ve-*.conf-sample); install vzctl's samples and retry")
     limits = limits_of(row)
+
+    def fill(_: Sight) -> Command:
+        return replace(driver.create(ct, template=template, layout=abilities.layout, limits=limits), name=called)
+
     return [
         Step("plant", lambda _: driver.plant(ct, job, sample=sample, layout=abilities.layout), ours, locks=False),
         Step("clean", lambda _: driver.clean(ct, job), lambda s: s.whole or not _half(s), locks=False),
-        Step("make", lambda _: driver.create(ct, template=template, layout=abilities.layout, limits=limits), lambda s: s.whole and ours(s)),
+        Step("make", fill, lambda s: s.whole and ours(s)),
         subject.limits(limits),
         subject.identity(identity_of(row, job)),
         subject.has_addresses(subject.addresses),
@@ -55,28 +64,23 @@ def first_start(subject: Subject, claim: Claim) -> list[Step | Wait]:
     """Started, executing, with the ordered password, answering."""
     ct, driver = subject.ct, subject.driver
     steps: list[Step | Wait] = [
-        Step("start", lambda _: driver.start(ct), lambda s: s.running),
+        subject.step("start", lambda _: driver.start(ct), lambda s: s.running),
         Wait("exec", subject.executes, EXEC_WITHIN),
     ]
     if "password" in claim.sealed:
-        steps.append(password(subject, claim.sealed["password"]))
+        steps.append(subject.password(claim.sealed["password"]))
     return [*steps, Wait("answer", subject.reachable, ANSWER_WITHIN, every=timedelta(milliseconds=100))]
 
 
-def password(subject: Subject, sealed: str) -> Step:
-    """The root password is set; the node cannot show it, so the journaled success is the proof."""
-    return Step("password", lambda _: subject.driver.set_password(subject.ct, "root", subject.tools.open(sealed)), None, locks=False)
-
-
-def unmake(subject: Subject, job: str, *, ours: Callable[[Sight], bool]) -> list[Step]:
-    """Back to nothing, as far as the node proves that this job made it."""
+def unmake(subject: Subject, job: str, *, ours: Callable[[Sight], bool], suffix: str = "") -> list[Step]:
+    """Back to nothing, as far as the node proves that this job made it; `suffix` tells the steps from those of another container."""
     ct, driver = subject.ct, subject.driver
     return [
-        Step("stop", lambda _: driver.stop(ct, fast=True), lambda s: not ours(s) or not s.running),
-        Step("umount", lambda _: driver.umount(ct), lambda s: not ours(s) or not s.mounted),
-        Step("destroy", lambda _: driver.destroy(ct), lambda s: not ours(s) or not s.whole),
-        Step("clean", lambda _: driver.clean(ct, job), lambda s: not ours(s) or not _half(s), locks=False),
-        Step("unplant", lambda _: driver.unplant(ct, job), lambda s: not ours(s), locks=False),
+        Step(f"stop{suffix}", lambda _: driver.stop(ct, fast=True), lambda s: not ours(s) or not s.running),
+        Step(f"umount{suffix}", lambda _: driver.umount(ct), lambda s: not ours(s) or not s.mounted),
+        Step(f"destroy{suffix}", lambda _: driver.destroy(ct), lambda s: not ours(s) or not s.whole),
+        Step(f"clean{suffix}", lambda _: driver.clean(ct, job), lambda s: not ours(s) or not _half(s), locks=False),
+        Step(f"unplant{suffix}", lambda _: driver.unplant(ct, job), lambda s: not ours(s), locks=False),
     ]
 
 

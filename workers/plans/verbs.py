@@ -10,22 +10,30 @@ from models.orders import StopContainer
 from models.reservations import SIZES
 from models.standing import Standing, after
 from workers.claims import Claim
-from workers.openvz.driver import Driver, Limits, Sight
-from workers.plans.container import ANSWER_WITHIN, Subject, identity_of, limits_of
-from workers.plans.create import first_start, make, password
+from workers.openvz.driver import Driver, Identity, Limits, Sight
+from workers.plans.container import ANSWER_WITHIN, Subject, limits_of, unless_gone
+from workers.plans.create import first_start, make, unmake
 from workers.steps import Plan, Step, Wait
 from workers.tools import Tools
 
 ContainerPlan = Callable[[Claim, Tools, Driver], Plan]
+COUNTING = timedelta(minutes=10)  # du over some millions of files
 
 
 def stand(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """start, stop, suspend, unsuspend, terminate, revive: bring it to what the table says."""
     subject, wanted = _subject(claim, tools, driver)
+    before = subject.row.standing
     fast = claim.job.kind == "stop-container" and StopContainer.model_validate(claim.job.order).fast
+    if wanted is before:
+        undo: list[Step] = []  # the rows say the same before and after: what was done of it is right as it is
+    elif wanted is Standing.RUNNING:
+        undo = _steps(subject.bring_to(before))
+    else:
+        undo = subject.flags(before)  # before the pivot nothing was stopped, and what somebody else stopped stays so
     return Plan(
         do=subject.bring_to(wanted, fast=fast),
-        undo=_steps(subject.bring_to(subject.row.standing)),
+        undo=unless_gone(subject, undo),
         pivot="" if wanted is Standing.RUNNING else "stop",
         check=subject.must_be_ours,
         result=lambda s: {"ctid": subject.ct, "standing": wanted, "running": s.running},
@@ -35,7 +43,7 @@ def stand(claim: Claim, tools: Tools, driver: Driver) -> Plan:
 def restart(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """Down once, then up; that it was down cannot be seen afterwards, so the journal is the proof."""
     subject, _ = _subject(claim, tools, driver)
-    down = Step("stop", lambda _: driver.stop(subject.ct), None)
+    down = replace(subject.stop(), holds=None)
     return Plan(do=[down, *subject.start()], pivot="stop", check=subject.must_be_ours, result=_running(subject))
 
 
@@ -48,42 +56,54 @@ def resize(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         if limits.disk_bytes >= subject.row.disk_bytes:
             return True
         command = driver.usage(subject.ct)
-        answer = await tools.run(command)
+        answer = await tools.run(command, patience=COUNTING)
         driver.judge(command, answer)
         used = driver.used(answer)
         if used > limits.disk_bytes:
             raise Permanent(
-                f"container {subject.ct} uses {used >> 20} MiB of disk; plan {claim.job.target['plan']} has {limits.disk_bytes >> 20} MiB"
+                f"container {subject.ct} uses {_mib(used)} MiB of disk, plan {claim.job.target['plan']} has only {_mib(limits.disk_bytes)} MiB;"
+                " nothing was changed; order a larger plan, or again when files were removed"
             )
         return True
 
     return Plan(
-        do=[Wait("fits", fits, timedelta(minutes=1)), subject.limits(limits)],
-        undo=[subject.limits(limits_of(subject.row))],
+        do=[Wait("fits", fits, COUNTING), subject.limits(limits)],
+        undo=[subject.limits_again(limits_of(subject.row))],
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, "plan": claim.job.target["plan"]},
     )
 
 
 def set_password(claim: Claim, tools: Tools, driver: Driver) -> Plan:
-    """Over stdin, from inside; the old one is not known, so there is no way back."""
+    """Over stdin, from inside. Nothing to undo: a try that failed has left the old one."""
     subject, _ = _subject(claim, tools, driver)
     if "password" not in claim.sealed:
         raise Permanent("the order's password has been erased; order it again")
-    return Plan(do=[password(subject, claim.sealed["password"])], pivot="password", check=subject.must_be_ours, result=_running(subject))
+
+    def must_run(sight: Sight) -> None:
+        subject.must_be_ours(sight)
+        if not sight.running:
+            raise Permanent(
+                f"container {subject.ct} does not run on {subject.row.node}, and a password is set from inside; start it, then order again"
+            )
+
+    return Plan(do=[subject.password(claim.sealed["password"])], check=must_run, result=_running(subject))
 
 
 def identity(claim: Claim, tools: Tools, driver: Driver) -> Plan:
-    """set-hostname, set-nameservers, rename."""
+    """set-hostname, set-nameservers, rename: each only its own part, for the others may be on their way in another order."""
     subject, _ = _subject(claim, tools, driver)
     target, row = claim.job.target, subject.row
-    before = replace(identity_of(row), name=target.get("was", row.name))
-    changes: dict[str, Any] = {field: target[field] for field in ("hostname", "name", "searchdomain") if field in target}
+    before, wanted = Identity(row.hostname), Identity(target.get("hostname", row.hostname))
+    if "name" in target:
+        before, wanted = replace(before, name=target["was"] or ""), replace(wanted, name=target["name"])
     if "nameservers" in target:
-        changes["nameservers"] = tuple(target["nameservers"])
+        before = replace(before, nameservers=tuple(row.nameservers), searchdomain=row.searchdomain)
+        wanted = replace(wanted, nameservers=tuple(target["nameservers"]), searchdomain=target.get("searchdomain"))
+    changes: dict[str, Any] = {field: target[field] for field in ("hostname", "name", "nameservers", "searchdomain") if field in target}
     return Plan(
-        do=[subject.identity(replace(before, **changes))],
-        undo=[subject.identity(before)],
+        do=[subject.identity(wanted)],
+        undo=unless_gone(subject, [subject.identity(before)]),
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, **changes},
     )
@@ -95,11 +115,13 @@ def add_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     address = claim.job.target["address"]
 
     async def answering() -> bool:
-        return wanted is not Standing.RUNNING or await tools.answers(address, subject.row.probe)
+        if wanted is not Standing.RUNNING or await tools.answers(address, subject.row.probe):
+            return True
+        return not await subject.executes()  # it was shut down from inside: the address comes up with it
 
     return Plan(
         do=[subject.has_addresses([address]), Wait("answer", answering, ANSWER_WITHIN)],
-        undo=[subject.lacks_address(address)],
+        undo=unless_gone(subject, [subject.lacks_address(address)]),
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, "address": address},
     )
@@ -111,7 +133,7 @@ def remove_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     address = claim.job.target["address"]
     return Plan(
         do=[subject.lacks_address(address)],
-        undo=[subject.has_addresses([address])],
+        undo=unless_gone(subject, [subject.has_addresses([address])]),
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, "address": address},
     )
@@ -120,52 +142,67 @@ def remove_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
 def purge(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """Gone for good; only what still carries the mark that the row knows is removed."""
     subject, _ = _subject(claim, tools, driver)
-    ct, mark = subject.ct, subject.row.job_id or ""
+    ct, ours = subject.ct, subject.is_ours
 
-    def ours(sight: Sight) -> bool:
-        return sight.marker == mark
+    def ours_or_gone(sight: Sight) -> None:
+        if not ours(sight) and not _nothing_in_place(sight):  # half of ours: a destroy that was killed
+            subject.must_be_ours(sight)
 
     do: list[Step | Wait] = [
         Step("stop", lambda _: driver.stop(ct, fast=True), lambda s: not ours(s) or not s.running),
         Step("umount", lambda _: driver.umount(ct), lambda s: not ours(s) or not s.mounted),
         Step("destroy", lambda _: driver.destroy(ct), lambda s: not ours(s)),
+        Step("drop", lambda s: driver.drop(ct, s.aside or ""), lambda s: s.aside is None, locks=False),
     ]
-    return Plan(do=do, pivot="stop", check=subject.must_be_ours_or_gone, result=lambda _: {"ctid": ct})
+    return Plan(do=do, pivot="destroy", check=ours_or_gone, result=lambda _: {"ctid": ct})
 
 
 def reinstall(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """A fresh system under the same id; the old one is kept aside until the new one answers, and comes back if it does not."""
     if claim.node is None:
         raise Permanent("the container's node is no longer enrolled")
-    subject, _ = _subject(claim, tools, driver)
-    ct, job, old = subject.ct, claim.job.id, subject.row.job_id or ""
+    old, _ = _subject(claim, tools, driver)
+    ct, job = old.ct, claim.job.id
+    new = old.marked(job)
 
-    def ours(sight: Sight) -> bool:
-        return sight.marker == job
+    def is_new(sight: Sight) -> bool:
+        return sight.marker == job and tools.began("plant")
 
     def put_away(sight: Sight) -> bool:
-        return sight.aside == job or ours(sight)
+        return is_new(sight) or (sight.aside == job and sight.conf is None)  # the conf goes last
+
+    def check(sight: Sight) -> None:
+        old.must_be_ours(sight)
+        if sight.suspended:
+            raise Permanent(f"container {ct} is suspended to a dump on {old.row.node} (vzctl suspend); resume it there first")
+        if sight.aside is not None:
+            raise Permanent(f"job {sight.aside} still keeps an older system of container {ct} aside; resolve that job first")
 
     do: list[Step | Wait] = [
-        Step("stop", lambda _: driver.stop(ct), lambda s: put_away(s) or not s.running),
-        Step("umount", lambda _: driver.umount(ct), lambda s: put_away(s) or not s.mounted),
-        Step("aside", lambda _: driver.aside(ct, job, old), put_away, locks=False),
-        *make(subject, claim.node, job, template=claim.job.target["template"], ours=ours),
+        old.step("stop", lambda _: driver.stop(ct), lambda s: put_away(s) or not s.running),
+        old.step("umount", lambda _: driver.umount(ct), lambda s: put_away(s) or not s.mounted),
+        Step("aside", lambda _: driver.aside(ct, job, old.mark), put_away, locks=False),
+        *make(new, claim.node, job, template=claim.job.target["template"], ours=is_new, called="recreate"),
         Step("keys", lambda _: driver.keys(ct, job), None, locks=False),
-        *first_start(subject, claim),
-        Step("onboot", lambda _: driver.set_onboot(ct, onboot=True), lambda s: driver.has_onboot(s, onboot=True)),
+        *first_start(new, claim),
+        new.step("onboot", lambda _: driver.set_onboot(ct, onboot=True), lambda s: driver.has_onboot(s, onboot=True)),
         Step("drop", lambda _: driver.drop(ct, job), lambda s: s.aside is None, locks=False),
     ]
     undo = [
-        Step("stop-new", lambda _: driver.stop(ct, fast=True), lambda s: not ours(s) or not s.running),
-        Step("umount-new", lambda _: driver.umount(ct), lambda s: not ours(s) or not s.mounted),
-        Step("destroy-new", lambda _: driver.destroy(ct), lambda s: not ours(s) or not s.whole),
-        Step("clean-new", lambda _: driver.clean(ct, job), lambda s: not ours(s) or not (s.half_made or s.private == "empty"), locks=False),
-        Step("unplant-new", lambda _: driver.unplant(ct, job), lambda s: not ours(s), locks=False),
-        Step("back", lambda _: driver.back(ct, job), lambda s: s.aside is None, locks=False),
-        *_steps(subject.bring_to(subject.row.standing)),
+        *unmake(new, job, ours=is_new, suffix="-new"),
+        Step("back", lambda _: driver.back(ct, job), lambda s: s.aside != job, locks=False),
+        *_steps(old.bring_to(old.row.standing)),
     ]
-    return Plan(do=do, undo=undo, pivot="drop", check=subject.must_be_ours, result=_running(subject))
+    return Plan(do=do, undo=undo, pivot="drop", check=check, result=_running(new))
+
+
+def _nothing_in_place(sight: Sight) -> bool:
+    """Nothing under the id itself; an older system may be kept aside."""
+    return replace(sight, aside=None).nothing
+
+
+def _mib(size: int) -> int:
+    return -(-size // (1 << 20))
 
 
 def _subject(claim: Claim, tools: Tools, driver: Driver) -> tuple[Subject, Standing]:
