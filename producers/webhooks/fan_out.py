@@ -59,7 +59,8 @@ def _wants(session: Session, hook: Webhook, event: Event, job: Job) -> bool:
 
 def _sequences(session: Session, hook: Webhook, subjects: set[str]) -> dict[str, int]:
     query = sa.select(col(Delivery.subject), func.max(col(Delivery.sequence))).where(col(Delivery.webhook) == hook.id)
-    return dict(session.execute(query.where(col(Delivery.subject).in_(subjects)).group_by(col(Delivery.subject))).tuples().all())
+    rows = session.execute(query.where(col(Delivery.subject).in_(subjects)).group_by(col(Delivery.subject))).all()
+    return {about: highest for about, highest in rows}  # noqa: C416 - rows are not pairs to a type checker
 
 
 def _known(session: Session, hook: Webhook, numbers: Sequence[int]) -> set[int]:
