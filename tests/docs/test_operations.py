@@ -1,0 +1,132 @@
+"""ops/docs/operations.md names every setting, log event, reason and class of error there is, and its recipes work."""
+
+import ast
+import inspect
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from models import errors
+from models.database import Database
+from models.house import Counter
+from models.vault import Vault
+from producers.jobs import CHOICES
+from tests.docs.pages import ROOT, called, calls, codes, first_text, names, page, sources, tables
+
+VARIABLE = re.compile(r"VZQ_[A-Z_]+")
+LEVELS = {"debug", "info", "warning", "error", "exception"}
+PAGE = page("operations.md")
+
+
+def classes() -> Iterator[type[BaseSettings]]:
+    """Every settings class, wherever it is."""
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "BaseSettings" for base in node.bases):
+                yield getattr(import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)), node.name)
+
+
+def fields() -> dict[str, object]:
+    """Variable → default, None where it is worked out."""
+    found = {f"VZQ_{name.upper()}": field.default for kind in classes() for name, field in kind.model_fields.items()}
+    return {name: None if default in (PydanticUndefined, "") else default for name, default in found.items()}
+
+
+def read_directly() -> set[str]:
+    """Variables that stand in the code as a whole string: read or handed on without a settings class."""
+    constants = (node for _, tree in sources() for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {str(node.value) for node in constants if isinstance(node.value, str) and VARIABLE.fullmatch(node.value)}
+
+
+@pytest.mark.quick
+def test_the_settings_of_both_sides_are_found() -> None:
+    assert {"Settings", "ServiceSettings", "WorkerSettings"} <= {kind.__name__ for kind in classes()}
+
+
+@pytest.mark.quick
+def test_every_setting_is_in_the_table_and_nothing_else() -> None:
+    assert names(PAGE, "variable") == fields().keys() | read_directly()
+
+
+@pytest.mark.quick
+def test_the_defaults_are_those_of_the_code() -> None:
+    told = {codes(row[0])[0]: codes(row[1]) for row in tables(PAGE, "variable")}
+    assert {name: told[name] for name, default in fields().items() if default is not None} == {
+        name: [str(default)] for name, default in fields().items() if default is not None
+    }
+
+
+@pytest.mark.quick
+def test_every_log_event_is_in_the_table_and_nothing_else() -> None:
+    logged = {
+        first_text(call)
+        for call in calls()
+        if called(call) in LEVELS and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "log"
+    }
+    assert names(PAGE, "event") == logged
+
+
+@pytest.mark.quick
+def test_every_reason_for_waiting_is_in_the_table_and_nothing_else() -> None:
+    assert names(PAGE, "code") == {first_text(call) for call in calls("producers") if called(call) == "Reason"}
+
+
+@pytest.mark.quick
+def test_every_class_of_error_is_in_the_table_and_nothing_else() -> None:
+    classes = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.JobError)} - {"JobError"}
+    text = "\n".join(path.read_text() for path in (ROOT / "producers").rglob("*.py"))
+    assert names(PAGE, "class") == classes | set(re.findall(r'error_class = \w+, "(\w+)"', text))
+
+
+@pytest.mark.quick
+def test_every_choice_for_a_stuck_job_is_in_the_table_and_nothing_else() -> None:
+    assert names(PAGE, "`vzq job resolve JOB …`") == set(CHOICES)
+
+
+def test_the_recipe_for_a_restore_raises_the_tokens(tmp_path: Path, sqlite_template: Path) -> None:
+    recipe = re.search(r"python - <<'END'\n(.*?)\n    END\n", PAGE, re.DOTALL)
+    assert recipe
+    (tmp_path / "vzq.sqlite").write_bytes(sqlite_template.read_bytes())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VZQ_")}
+    environment = kept | {"VZQ_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(recipe[1])], env=environment, check=True, timeout=60)
+    database = Database(f"sqlite:///{tmp_path / 'vzq.sqlite'}")
+    with database.read() as session:
+        assert session.get_one(Counter, "token").value == 1_000_000
+    database.close()
+
+
+def test_the_recipe_for_a_backup_copies_what_is_there(tmp_path: Path, sqlite_template: Path) -> None:
+    recipe = re.search(r"python -c '(import sqlite3.*?)' STATE", PAGE)
+    assert recipe
+    copy = tmp_path / "copy"
+    subprocess.run([sys.executable, "-c", recipe[1], sqlite_template, copy], check=True, timeout=60)
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("select count(*) from sqlite_master where name = 'job'").fetchone() == (1,)
+    connection.close()
+
+
+@pytest.mark.quick
+def test_the_steps_of_a_key_rotation_leave_no_host_with_a_secret_it_cannot_open(tmp_path: Path) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    steps = {"before": [old], "first": [old, new, old], "then": [new, old]}
+    vaults = {}
+    for step, keys in steps.items():
+        (tmp_path / step).write_text("\n".join(keys) + "\n")
+        vaults[step] = Vault(tmp_path / step)
+    for one, other in [("before", "first"), ("first", "before"), ("first", "then"), ("then", "first")]:  # two hosts, one a step ahead
+        assert vaults[other].open(vaults[one].seal("hidden")) == "hidden"
+    assert len({vault.fingerprint("hidden") for vault in vaults.values()}) == 1
+    (tmp_path / "last").write_text(new + "\n")
+    assert Vault(tmp_path / "last").open(vaults["then"].seal("hidden")) == "hidden"
