@@ -20,10 +20,10 @@ class Hand:
     """The Node of workers/steps.py for one container."""
 
     def __init__(self, claim: Claim, link: Link, driver: Driver, *, clock: Clock, meters: WorkerMeters) -> None:
-        if claim.container is None:
+        if claim.job.ctid is None:
             raise ValueError(f"job {claim.job.id} has no container")
         self._claim = claim
-        self._ctid = claim.container.ctid
+        self._ctid = claim.job.ctid
         self._link = link
         self._runner = Runner(link, clock=clock)
         self._driver = driver

@@ -7,6 +7,8 @@ from workers.openvz.conf import PAGE, barrier_of, limit_of
 from workers.openvz.driver import Identity, Limits, Sight
 
 KIB = 1024
+MOST_BYTES = 1 << 50  # what no node has is no limit
+MOST_CPUS, MOST_CPUUNITS = 4096, 500_000
 
 
 def pages(size_bytes: int) -> int:
@@ -31,6 +33,29 @@ def has_limits(sight: Sight, limits: Limits, *, vswap: bool) -> bool:
     disk = limit_of(conf, "DISKSPACE", unit=KIB) == kib(limits.disk_bytes) * KIB
     inodes = limits.inodes is None or sight.layout == "ploop" or limit_of(conf, "DISKINODES") == limits.inodes
     return memory and disk and inodes and conf.get("CPUS") == str(limits.cpus) and conf.get("CPUUNITS") == str(limits.cpuunits)
+
+
+def limits_of(sight: Sight, *, vswap: bool) -> Limits:
+    """What the conf gives it; 0 stands for no limit, or for one that cannot be read. A conf with PHYSPAGES is a vswap one on any node."""
+    conf = sight.conf or {}
+    ram, swap = limit_of(conf, "PHYSPAGES", unit=PAGE), limit_of(conf, "SWAPPAGES", unit=PAGE)
+    if not vswap or _bounded(ram) == 0:
+        ram = barrier_of(conf, "VMGUARPAGES", unit=PAGE)
+        both = _bounded(limit_of(conf, "PRIVVMPAGES", unit=PAGE))
+        swap = max(0, both - _bounded(ram)) if both else 0
+    return Limits(
+        ram_bytes=_bounded(ram),
+        swap_bytes=_bounded(swap),
+        disk_bytes=_bounded(limit_of(conf, "DISKSPACE", unit=KIB)),
+        inodes=_bounded(limit_of(conf, "DISKINODES")) or None,
+        cpus=_bounded(limit_of(conf, "CPUS"), most=MOST_CPUS),
+        cpuunits=_bounded(limit_of(conf, "CPUUNITS"), most=MOST_CPUUNITS),
+    )
+
+
+def _bounded(amount: int | None, *, most: int = MOST_BYTES) -> int:
+    """The amount, or 0 for one that is no limit: whatever a node shows, sums over it must stay sums."""
+    return amount if amount is not None and 0 < amount <= most else 0
 
 
 def has_identity(sight: Sight, identity: Identity) -> bool:

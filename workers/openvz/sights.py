@@ -9,6 +9,7 @@ from workers.commands import Finished
 from workers.openvz.conf import parse_conf
 from workers.openvz.driver import Abilities, Sight
 
+CTIDS = range(101, 2_147_483_645)
 _PRIVATE: dict[str, Literal["none", "empty", "full"]] = {"none": "none", "empty": "empty", "full": "full"}
 
 
@@ -71,6 +72,50 @@ def read_sight(answer: Finished) -> Sight:
         migrated=said.flag("migrated"),
         boot_id=said.text("boot_id"),
         aside=said.text("aside") or None,
+        left_by=said.text("left_by") or None,
+    )
+
+
+_SURVEYED = re.compile(
+    r"ct=(?P<ctid>[1-9]\d{2,9}) conf=(?P<conf>yes|no) private=(?P<private>none|empty|full) half_made=(?P<half>yes|no) migrated=(?P<migrated>yes|no)"
+    r" lock=(?P<lock>none|live|stale|odd) aside=(?P<aside>-|[0-9A-Z]{26}) left_by=(?P<left_by>-|[0-9A-Z]{26}) fresh=(?P<fresh>yes|no)"
+)
+_CONF_LINE = re.compile(r"\|([1-9]\d{2,9})\.conf:(.*)", re.DOTALL)
+
+
+def read_survey(answer: Finished) -> list[Sight]:
+    """What `survey` saw, by id; a line that is not understood costs itself only. What runs, it cannot see."""
+    lines = answer.out.rstrip("\n").split("\n")
+    if answer.code or lines[0] != "vzq-ct1 survey" or lines[-1] != "end":
+        raise not_understood("survey", answer)
+    confs: dict[int, list[str]] = {}
+    seen: dict[int, re.Match[str]] = {}
+    for line in lines[1:-1]:
+        if (told := _CONF_LINE.fullmatch(line)) is not None:
+            confs.setdefault(int(told[1]), []).append(told[2])
+        elif (one := _SURVEYED.fullmatch(line)) is not None and CTIDS.start <= int(one["ctid"]) < CTIDS.stop:
+            seen.setdefault(int(one["ctid"]), one)
+    return [_surveyed(one, confs.get(ctid, [])) for ctid, one in sorted(seen.items())]
+
+
+def _surveyed(one: re.Match[str], conf: list[str]) -> Sight:
+    has_conf = one["conf"] == "yes"
+    locked = {"live": "a process on the node", "odd": "nobody known: the lock file holds no process id"}
+    return Sight(
+        ctid=int(one["ctid"]),
+        exists=has_conf and one["private"] != "none",
+        mounted=False,
+        running=False,
+        suspended=False,
+        conf=parse_conf("\n".join(conf)) if has_conf else None,
+        private=_PRIVATE[one["private"]],
+        half_made=one["half"] == "yes",
+        locked_by=locked.get(one["lock"]),
+        stale_lock=one["lock"] == "stale",
+        migrated=one["migrated"] == "yes",
+        aside=None if one["aside"] == "-" else one["aside"],
+        left_by=None if one["left_by"] == "-" else one["left_by"],
+        fresh=one["fresh"] == "yes",
     )
 
 

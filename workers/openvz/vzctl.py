@@ -71,6 +71,14 @@ class Vzctl:
         """The node's containers; a hostile description costs at most its own field."""
         return vzlist.read_columns(answer) if self._version < (4, 0) else vzlist.read_json(answer)
 
+    def survey(self) -> Command:
+        """All that is on the node but what runs, in one answer; changes nothing; runs directly. Read it with `surveyed`."""
+        return Command("survey", ["vzq-ct", "survey"], timeout=_QUICK)
+
+    def surveyed(self, answer: Finished) -> list[Sight]:
+        """Every id of which there is a trace; whether it runs, the listing knows."""
+        return sights.read_survey(answer)
+
     def usage(self, ctid: int) -> Command:
         """The disk its files take; changes nothing; runs directly. Read it with `used`."""
         return Command("usage", ["vzq-ct", "usage", _id(ctid)], timeout=_USAGE)
@@ -96,6 +104,18 @@ class Vzctl:
     def adopt(self, ctid: int, job: str) -> Command:
         """Put the job's mark on a container that has none; Taken if it has another's. Safe to repeat."""
         return Command("adopt", ["vzq-ct", "adopt", _id(ctid), _job(job)], timeout=_QUICK)
+
+    def disown(self, ctid: int, job: str) -> Command:
+        """Take away the mark that `adopt` put there for this job. Safe to repeat."""
+        return Command("disown", ["vzq-ct", "disown", _id(ctid), _job(job)], timeout=_QUICK)
+
+    def unlock(self, ctid: int) -> Command:
+        """Take a lock away whose process is dead; another's lock stays. Safe to repeat."""
+        return Command("unlock", ["vzq-ct", "unlock", _id(ctid)], timeout=_QUICK)
+
+    def sweep(self, ctid: int) -> Command:
+        """Clear what bears nobody's mark and was not touched for an hour; nothing with a conf or with files of a container."""
+        return Command("sweep", ["vzq-ct", "sweep", _id(ctid)], timeout=_DESTROY)
 
     def create(self, ctid: int, *, template: str, layout: str, limits: Limits) -> Command:
         """Fill the private area of a planted container; not repeatable before `clean`. Without --config: the conf is there."""
@@ -217,6 +237,10 @@ class Vzctl:
             raise exit_codes.no_marker(command, answer)
         if command.name == "set-password" and f"{PASSWORD_SET}0" not in answer.out.split("\n"):
             raise exit_codes.no_marker(command, answer)
+
+    def limits(self, sight: Sight) -> Limits:
+        """What the conf gives it; 0 stands for no limit, or for one that cannot be read."""
+        return holds.limits_of(sight, vswap=self._vswap)
 
     def has_limits(self, sight: Sight, limits: Limits) -> bool:
         """The conf carries these limits."""
