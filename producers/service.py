@@ -25,6 +25,7 @@ from producers.periodic import Observation
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S = 0.5  # the safety net under the wake-up calls
+GATHER_S = 0.02  # from one round to the next: what many wake-up calls ask for goes together; a call after a quiet moment is heard at once
 PERIODIC_S = 5.0
 PAUSE_S = 1.0  # after a round that raised
 
@@ -75,6 +76,7 @@ class Service:
                 continue
             self._meters.went(went, self._house.clock.monotonic() - begun)
             self._alarm.wait(POLL_S)
+            self._stopping.wait(begun + GATHER_S - self._house.clock.monotonic())
 
     def _periodic(self) -> None:
         while not self._stopping.wait(PERIODIC_S):
