@@ -79,7 +79,8 @@ def _resolve(database: Database, session: Session, order: Verb, job: Job, contai
         case SetHostname():
             job.target = {"hostname": order.hostname}
         case SetNameservers():
-            job.target = {"nameservers": list(order.nameservers), "searchdomain": order.searchdomain}
+            kept = {} if order.searchdomain is None else {"searchdomain": order.searchdomain}  # left out: it stays as it is
+            job.target = {"nameservers": list(order.nameservers), **kept}
         case RenameContainer():
             _rename(session, order, job, container)
         case AddAddress():

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from models.fleet import Address, Container, ContainerState
 from models.jobs import Job
 from producers.cli import door
+from producers.cli.container_verbs import add_verbs
 from producers.cli.options import Json
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
@@ -16,7 +17,7 @@ from producers.cli.story import COLUMNS, RIGHT, rows
 from producers.refusals import BadOrder
 from producers.shapes import container_shape, job_shape
 
-app = typer.Typer(no_args_is_help=True, help="List and show containers.")
+app = typer.Typer(no_args_is_help=True, help="List and show containers, and order what shall become of them.")
 
 
 @app.command("list")
@@ -82,3 +83,6 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
     ])  # fmt: skip
     say("")
     table(COLUMNS, rows(jobs, now=now), empty="no job has had to do with it", right=RIGHT)
+
+
+add_verbs(app)

@@ -26,7 +26,7 @@ class Entry:
 MENU: dict[str, Entry] = {
     "order": Entry("producers.cli.order", "app", "Order a container, or a whole file of orders."),
     "job": Entry("producers.cli.job", "app", "List, show, follow, explain, cancel, retry and resolve jobs."),
-    "container": Entry("producers.cli.container", "app", "List and show containers."),
+    "container": Entry("producers.cli.container", "app", "List, show, start, stop, resize, … containers."),
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
