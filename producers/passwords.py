@@ -1,10 +1,11 @@
 """Root passwords that nobody thought of: made up, handed out once, erased."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlmodel import Session, col, delete, select
 
+from models.database import Database
 from models.house import HANDOUT, Secret
 from models.jobs import Job
 from models.lifecycle import State
@@ -14,6 +15,7 @@ from producers.refusals import Refusal
 # Without letters that look alike on paper, and without signs that shells, URLs or CSV files take amiss.
 ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 LENGTH = 20  # 116 bits
+AT_ONCE = 500
 
 
 def generate() -> str:
@@ -35,10 +37,20 @@ def hand_out(session: Session, vault: Vault, job: Job) -> str:
     return password
 
 
-def erase_unfetched(session: Session, *, now: datetime, kept: timedelta) -> int:
-    """Passwords that nobody fetched in time are erased; how many."""
-    late = select(Job.id).where(col(Job.ended_at) < now - kept).join(Secret, col(Secret.job_id) == col(Job.id)).where(Secret.name == HANDOUT)
-    ids = list(session.exec(late).all())
-    if ids:
-        session.execute(delete(Secret).where(col(Secret.job_id).in_(ids), col(Secret.name) == HANDOUT))
-    return len(ids)
+class Unfetched:
+    """Erases generated passwords that nobody fetched in time."""
+
+    def __init__(self, database: Database, *, kept: timedelta) -> None:
+        self._database = database
+        self._kept = kept
+
+    def run_once(self) -> int:
+        """How many were erased."""
+        with self._database.read() as session:
+            before = self._database.now(session) - self._kept
+            late = select(Job.id).join(Secret, col(Secret.job_id) == col(Job.id)).where(Secret.name == HANDOUT, col(Job.ended_at) < before)
+            ids = list(session.exec(late.limit(AT_ONCE)).all())
+        if ids:
+            with self._database.write() as session:
+                session.execute(delete(Secret).where(col(Secret.job_id).in_(ids), col(Secret.name) == HANDOUT))
+        return len(ids)

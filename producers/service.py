@@ -16,10 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.logs import configure
 from models.settings import Settings
+from producers.api.server import ApiServer, CannotServeError
+from producers.api.settings import ApiSettings
 from producers.bell import Alarm
 from producers.dispatcher import Dispatcher
 from producers.house import House, open_house
 from producers.metrics import DispatcherMeters, FromDatabase
+from producers.passwords import Unfetched
 from producers.periodic import Observation
 
 log = structlog.get_logger(__name__)
@@ -39,15 +42,17 @@ class ServiceSettings(BaseSettings):
 
 
 class Service:
-    """Two threads, one for rounds and one for periodic orders, until `stop`."""
+    """Two threads, one for rounds and one for periodic orders, and the API in a third, until `stop`."""
 
-    def __init__(self, house: House, registry: CollectorRegistry) -> None:
+    def __init__(self, house: House, registry: CollectorRegistry, settings: ApiSettings) -> None:
         self._house = house
+        self.api = ApiServer(house, settings) if settings.api else None
         self._stopping = threading.Event()
         self._alarm = Alarm(house.settings.redis)
         name = f"{socket.gethostname()}/{os.getpid()}"
         self._dispatcher = Dispatcher(house.database, house.bell, house.clock, name=name)
         self._observation = Observation(house.database, house.intake)
+        self._unfetched = Unfetched(house.database, kept=settings.password_kept)
         self._meters = DispatcherMeters(registry)
         registry.register(FromDatabase(house.database))
 
@@ -56,8 +61,12 @@ class Service:
         threads = [threading.Thread(target=self._rounds, name="rounds"), threading.Thread(target=self._periodic, name="periodic")]
         for thread in threads:
             thread.start()
+        if self.api is not None:
+            self.api.start()
         for thread in threads:
             thread.join()
+        if self.api is not None:
+            self.api.stop()
         self._alarm.close()
         self._house.close()
 
@@ -81,6 +90,7 @@ class Service:
     def _periodic(self) -> None:
         while not self._stopping.wait(PERIODIC_S):
             self._guarded(self._observation.run_once)
+            self._guarded(self._unfetched.run_once)
 
     def _guarded(self, work: Callable[[], T]) -> T | None:
         """The database may go away and come back; anything else ends the process, so that its supervisor sees it."""
@@ -106,15 +116,17 @@ def main() -> None:
     host, _, port = own.service_metrics.rpartition(":")
     try:
         house.database.upgrade()
-        service = Service(house, registry)
+        service = Service(house, registry, ApiSettings())
         server, _ = start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
+    except CannotServeError as error:
+        sys.exit(_give_up(str(error)))
     except OSError as error:
         sys.exit(_give_up(f"cannot serve metrics on {own.service_metrics}: {error.strerror}; set VZQ_SERVICE_METRICS to a free host:port"))
     except SQLAlchemyError as error:
         sys.exit(_give_up(f"database {house.database.engine.url!r} cannot be used: {str(error).splitlines()[0]}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
-    log.info("service_started", site=house.settings.site, metrics=server.server_port)
+    log.info("service_started", site=house.settings.site, metrics=server.server_port, api=service.api.url if service.api else "")
     service.run()
     log.info("service_stopped")
 

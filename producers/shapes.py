@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from models.access import Audit, Token
 from models.clock import stamp
+from models.findings import Finding
 from models.fleet import Container, Node, Plan, Pool
 from models.jobs import Begun, Event, Job
 
@@ -117,3 +119,28 @@ def plan_shape(plan: Plan) -> dict[str, Any]:
 def pool_shape(pool: Pool, *, used: int, size: int) -> dict[str, Any]:
     """A pool with how many of its addresses are in use."""
     return pool.model_dump(exclude={"cursor"}) | {"used": used, "size": size}
+
+
+def token_shape(token: Token) -> dict[str, Any]:
+    """A token without its secret."""
+    return {
+        "name": token.name,
+        "scope": str(token.scope),
+        "customer": token.customer,
+        "created_at": stamp(token.created_at),
+        "created_by": token.created_by,
+        "expires_at": stamp(token.expires_at),
+        "revoked_at": stamp(token.revoked_at),
+        "used_at": stamp(token.used_at),
+    }
+
+
+def audit_shape(entry: Audit) -> dict[str, Any]:
+    """Who did what."""
+    return entry.model_dump() | {"at": stamp(entry.at)}
+
+
+def finding_shape(finding: Finding) -> dict[str, Any]:
+    """A difference between the rows and a node."""
+    moments = {name: stamp(getattr(finding, name)) for name in ("first_seen", "last_seen", "gone_at")}
+    return finding.model_dump() | moments

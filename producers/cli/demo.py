@@ -44,7 +44,7 @@ def place_orders(orders: Orders = 30, nodes: Nodes = 3, keep: Keep = False, spee
     folder = state or Path(tempfile.mkdtemp(prefix="vzq-demo-"))
     good = False
     try:
-        with running(state=folder, lab=nodes, speed=speed, workers=1, service_metrics=_free(), worker_metrics=_free()) as (embedded, _):
+        with running(state=folder, lab=nodes, speed=speed, workers=1, api=_free(), service_metrics=_free(), worker_metrics=_free()) as (embedded, _):
             say(f"ready in {age_s():.1f} s")
             verdict = _place_and_judge(embedded, orders)
             good = verdict.good

@@ -30,6 +30,7 @@ MENU: dict[str, Entry] = {
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
+    "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),
     "up": Entry("producers.cli.up", "up", "Bring up a whole house on this machine.", HOUSE),
     "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),
     "service": Entry("producers.cli.house", "service", "Run the service: dispatcher, periodic orders, metrics.", HOUSE),

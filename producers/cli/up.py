@@ -72,7 +72,7 @@ def running(
     with Stopping() as stopping:
         try:
             _make_keys(settings)
-            metrics = {name: os.environ.get(f"VZQ_{name.upper()}", "") for name in ("service_metrics", "worker_metrics")} | ports
+            metrics = {name: os.environ.get(f"VZQ_{name.upper()}", "") for name in ("api", "service_metrics", "worker_metrics")} | ports
             wanted = Wanted(settings, lab=lab, speed=speed, workers=workers, **{name: value for name, value in metrics.items() if value})
             embedded = Embedded(wanted, folder, stopping, say=_unsaid if quiet else say)
             try:

@@ -42,6 +42,7 @@ class Wanted:
     lab: int = 0  # simulated nodes
     speed: float | None = None  # of the simulated nodes; None: their own default
     workers: int = 1
+    api: str = "127.0.0.1:9080"
     service_metrics: str = "127.0.0.1:9464"
     worker_metrics: str = "127.0.0.1:9465"  # of the first; the others count up from it
 
@@ -72,7 +73,7 @@ class Embedded:
             self._say(f"lab      not started; its nodes do not answer until it is: --lab {len(lab.nodes_of(self._folder.lab))}")
         self.house.database.upgrade()
         self._until_redis_answers()
-        self._start(programs.service(settings, metrics=wanted.service_metrics))
+        self._start(programs.service(settings, metrics=wanted.service_metrics, api=wanted.api))
         for number, name in enumerate(self._workers):
             self._start(programs.worker(settings, name=name, metrics=_nth(wanted.worker_metrics, number)))
         check = self._order_check()
@@ -189,6 +190,7 @@ class Embedded:
 
     def _check_ports(self) -> None:
         wanted = self._wanted
+        _check_free(wanted.api, "VZQ_API")
         _check_free(wanted.service_metrics, "VZQ_SERVICE_METRICS")
         for number in range(wanted.workers):
             _check_free(_nth(wanted.worker_metrics, number), "VZQ_WORKER_METRICS")
@@ -210,7 +212,7 @@ def _check_free(metrics: str, setting: str) -> None:
         raise CannotStartError(f"{setting} is {metrics!r}; write host:port") from None
     except OSError as error:
         raise CannotStartError(
-            f"metrics cannot be served on port {port} of {host}: {os.strerror(error.errno or 0)}; set {setting} to a free host:port"
+            f"nothing can be served on port {port} of {host}: {os.strerror(error.errno or 0)}; set {setting} to a free host:port"
         ) from None
 
 

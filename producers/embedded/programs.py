@@ -24,9 +24,9 @@ def environment(settings: Settings) -> dict[str, str]:
     return found
 
 
-def service(settings: Settings, *, metrics: str) -> Program:
+def service(settings: Settings, *, metrics: str, api: str) -> Program:
     """The service process."""
-    return Program("service", python("producers.service"), environment(settings) | {"VZQ_SERVICE_METRICS": metrics})
+    return Program("service", python("producers.service"), environment(settings) | {"VZQ_SERVICE_METRICS": metrics, "VZQ_API": api})
 
 
 def worker(settings: Settings, *, name: str, metrics: str) -> Program:

@@ -116,6 +116,7 @@ class Installation:
             "VZQ_STATE": state,
             "VZQ_DATABASE": database,
             "VZQ_REDIS_URL": place.redis_url,
+            "VZQ_API": "127.0.0.1:0",
             "VZQ_SERVICE_METRICS": "127.0.0.1:0",
             "VZQ_WORKER_METRICS": "127.0.0.1:0",
         }

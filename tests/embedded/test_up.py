@@ -15,7 +15,7 @@ import pytest
 from tests.embedded.programs import alive, environment, until
 
 VZQ = [sys.executable, "-m", "producers.cli"]
-ANY_PORT = {"VZQ_SERVICE_METRICS": "127.0.0.1:0", "VZQ_WORKER_METRICS": "127.0.0.1:0"}
+ANY_PORT = {"VZQ_API": "127.0.0.1:0", "VZQ_SERVICE_METRICS": "127.0.0.1:0", "VZQ_WORKER_METRICS": "127.0.0.1:0"}
 ORDER = ["order", "create", "--plan", "small", "--template", "busybox-mini-x86_64", "--wait"]
 
 

@@ -1,0 +1,247 @@
+"""What the API answers with: the documented form of producers/shapes.py."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from models.access import Scope
+from models.fleet import ContainerState, NodeState
+from models.kinds import Rank
+from models.lifecycle import Cause, State
+from models.standing import Standing
+
+
+class Job(BaseModel):
+    """One order accepted, and what became of it."""
+
+    id: str = Field(examples=["01JD8QF3Z5X0RQ2M8B7C4E6N9T"])
+    kind: str = Field(examples=["create-container"])
+    state: State = Field(description="done, failed and cancelled are ends; stuck waits for a person.")
+    rank: Rank
+    site: str
+    family: str
+    node: str | None
+    ctid: int | None = Field(description="The container; for a new one it is known at acceptance, unless it waits for capacity.")
+    customer: str | None
+    key: str = Field(description="The Idempotency-Key it came with.")
+    by: str = Field(description="Who asked: the token's name, or a person at the command line.")
+    because: str
+    retry_of: str | None
+    accepted_at: datetime
+    due_at: datetime
+    deadline: datetime
+    ended_at: datetime | None
+    attempts: int
+    crashes: int
+    worker: str | None
+    cancel_asked: bool
+    step: str
+    progress: float = Field(description="0 to 1.")
+    error: str
+    error_class: str
+    order: dict[str, Any] = Field(description="The order as it was asked; a password is never shown.")
+    result: dict[str, Any]
+
+
+class Event(BaseModel):
+    """One move of a job."""
+
+    id: int
+    number: int | None = Field(description="Its place in the stream of all events, in the order of commits; given a moment later.")
+    job: str
+    at: datetime
+    cause: Cause
+    state: State
+    why: str
+    data: dict[str, Any]
+
+
+class Try(BaseModel):
+    """One try of one step on the node."""
+
+    step: str
+    direction: str = Field(description="do or undo")
+    attempt: int
+    node: str
+    token: int
+    at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    code: int | None
+
+
+class Reason(BaseModel):
+    """Why a job is where it is."""
+
+    code: str
+    text: str
+    until: datetime | None
+    holder: str | None = Field(description="The job that is in the way.")
+
+
+class JobStory(Job):
+    """A job with all that is known of it."""
+
+    addresses: list[str]
+    events: list[Event]
+    journal: list[Try]
+    why: list[Reason] = Field(description="What holds it now; empty when nothing does.")
+
+
+class Said(BaseModel):
+    """What was done."""
+
+    job: str
+    state: State
+    what: str = Field(description="One sentence for a person.")
+
+
+class Password(BaseModel):
+    """A generated root password; it cannot be had again."""
+
+    job: str
+    password: str = Field(json_schema_extra={"format": "password"})
+
+
+class Container(BaseModel):
+    """A container, or the place that is kept for one."""
+
+    ctid: int
+    node: str
+    site: str
+    state: ContainerState
+    standing: Standing = Field(description="What is wanted of it.")
+    name: str | None
+    hostname: str
+    customer: str | None
+    plan: str
+    template: str
+    ram_bytes: int
+    swap_bytes: int
+    disk_bytes: int
+    inodes: int | None
+    cpus: int
+    cpuunits: int
+    addresses: list[str]
+    nameservers: list[str]
+    searchdomain: str | None
+    probe: str
+    labels: dict[str, str]
+    job_id: str | None = Field(description="The job whose mark it carries on the node.")
+    purge_at: datetime | None = Field(description="When a terminated one's grace ends.")
+    since: datetime
+
+
+class ContainerStory(Container):
+    """A container with its newest jobs."""
+
+    jobs: list[Job] = Field(description="The newest twenty.")
+
+
+class Node(BaseModel):
+    """A hardware node."""
+
+    name: str
+    site: str
+    host: str
+    port: int
+    user: str
+    host_key: str
+    state: NodeState
+    dialect: str
+    memory_bytes: int
+    memory_taken: int
+    disk_bytes: int
+    disk_taken: int
+    containers: int
+    containers_max: int | None
+    slots: dict[str, int]
+    labels: dict[str, str]
+    domain: str
+    broken_until: datetime | None
+    finding: str
+    finding_why: str
+    seen_at: datetime | None
+    abilities: dict[str, Any]
+
+
+class Plan(BaseModel):
+    """What a customer buys; sizes in bytes."""
+
+    name: str
+    ram_bytes: int
+    swap_bytes: int
+    disk_bytes: int
+    inodes: int | None
+    cpus: int
+    cpuunits: int
+
+
+class Pool(BaseModel):
+    """A range of addresses."""
+
+    name: str
+    site: str
+    cidr: str
+    first: str
+    last: str
+    probe: str
+    nameservers: list[str]
+    rank: int
+    rest_s: int = Field(description="How long an address rests after use, seconds.")
+    used: int
+    size: int
+
+
+class Template(BaseModel):
+    """An OS template and the nodes that have it."""
+
+    name: str
+    nodes: list[str]
+
+
+class Finding(BaseModel):
+    """A difference between the rows and a node."""
+
+    id: int
+    kind: str
+    node: str
+    subject: str
+    why: str
+    repair: dict[str, Any] = Field(description="The order that would mend it; empty: a person must look.")
+    first_seen: datetime
+    last_seen: datetime
+    gone_at: datetime | None
+    job_id: str | None
+
+
+class Token(BaseModel):
+    """An API token, without its secret."""
+
+    name: str
+    scope: Scope
+    customer: str | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    used_at: datetime | None = Field(description="To the minute.")
+
+
+class NewToken(Token):
+    """A token with its secret, which is shown this once."""
+
+    secret: str = Field(json_schema_extra={"format": "password"})
+
+
+class AuditEntry(BaseModel):
+    """One action of one person or program."""
+
+    id: int
+    at: datetime
+    by: str
+    action: str
+    subject: str
+    because: str
+    data: dict[str, Any]

@@ -1,0 +1,80 @@
+"""`/v1/orders`: an order becomes a job, once."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from models.orders import Order
+from producers.api import answers
+from producers.api.gate import Orderer, TheHouse
+from producers.api.placing import persist, place, visible
+from producers.api.rendering import job_answer
+from producers.house import House
+from producers.tokens import Caller
+
+router = APIRouter(prefix="/v1", tags=["orders"])
+LONGEST_KEY = 180  # with the token's name before it, it fits the column
+KEY = r"^[!-~]{1,180}$"
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY, description="Your own name for this order. Kept for ever, per token name.")]
+Because = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$", description="Why, in your own words; kept with job and audit.")]
+Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")]
+EXAMPLES: dict[str, Any] = {
+    "create": {
+        "summary": "A new container",
+        "value": {
+            "kind": "create-container", "plan": "small", "template": "debian-12-x86_64-minbase", "hostname": "web1.example.net",
+            "customer": "acme", "generate_password": True,
+        },
+    },
+    "suspend": {"summary": "Suspend it", "value": {"kind": "suspend-container", "ctid": 1001}},
+    "terminate": {"summary": "Terminate it, revivable for a week", "value": {"kind": "terminate-container", "ctid": 1001, "grace_hours": 168}},
+}  # fmt: skip
+HEADERS: dict[str, Any] = {
+    "Location": {"description": "Address of the job.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "`true` when this key had brought this order before.", "schema": {"type": "string"}},
+    "ETag": {"schema": {"type": "string"}},
+}
+
+
+@router.post(
+    "/orders",
+    operation_id="placeOrder",
+    status_code=202,
+    response_model=answers.Job,
+    responses={
+        200: {"model": answers.Job, "description": "The job has ended; only with `wait`.", "headers": HEADERS},
+        202: {"description": "Accepted: the job is safe, its end is still to come.", "headers": HEADERS},
+    },
+)
+async def place_order(
+    request: Request,
+    house: TheHouse,
+    caller: Orderer,
+    order: Annotated[Order, Body(openapi_examples=EXAMPLES)],
+    idempotency_key: Key = None,
+    because: Because = "",
+    wait: Wait = 0,
+) -> Response:
+    """Accept an order. The same key and order again gives the same job; the same key with another order is refused."""
+    shape, replay = await run_in_threadpool(
+        _place, house, caller, order, key=idempotency_key or "", because=because, request=request.state.request_id
+    )
+    request.app.state.doorbell.ring()
+    if wait and shape["ended_at"] is None:
+        await request.app.state.ends.wait(shape["id"], wait)
+        shape = await run_in_threadpool(_read, house, caller, shape["id"])
+    headers = {"Location": f"/v1/jobs/{shape['id']}"} | ({"Idempotency-Replayed": "true"} if replay else {})
+    status = 200 if wait and shape["ended_at"] is not None else 202
+    return JSONResponse(shape, status, headers=headers)
+
+
+def _place(house: House, caller: Caller, order: Order, *, key: str, because: str, request: str) -> tuple[dict[str, Any], bool]:
+    accepted = persist(house, lambda session: place(house, session, caller, order, key=key, because=because, request=request))
+    return job_answer(accepted.job, caller), accepted.replay
+
+
+def _read(house: House, caller: Caller, job_id: str) -> dict[str, Any]:
+    with house.database.read() as session:
+        return job_answer(visible(session, caller, job_id), caller)
