@@ -40,6 +40,7 @@ def postponed(session: Session, job: Job, now: datetime, *, error: JobError, aft
     if used_up:
         session.add(job.move(Cause.EXHAUSTED, now=now, why=f"given up after {job.attempts} attempts: {error.why}", error=job.error_class))
         _go_back(session, job, now)
+        job.lease_until = job.worker = None  # this run is over; the undoing is dispatched like any other
         return
     pause = min(after * 2 ** max(0, job.attempts - 1), max(after, LONGEST_PAUSE)) * rng.uniform(0.8, 1.2)
     job.due_at = now + pause
