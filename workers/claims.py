@@ -91,7 +91,7 @@ class Claims:
             claim.container, claim.addresses = session.get(Container, job.ctid), addresses_of(session, job.ctid, with_job=job.id)
         if SEALED in job.order.values():
             claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
-        if job.begun:
+        if job.begun or job.attempts:  # a displaced job has begun nothing at its new place, and numbers its tries on
             claim.journal = list(session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all())
         return claim
 
