@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from models.errors import JobError, NodeFault, Unexpected
 from models.fleet import Node
-from models.house import HANDOUT, erase_secrets
+from models.house import HANDOUT, erase_secrets, raise_token
 from models.jobs import Job
 from models.lifecycle import Cause, State
 from models.reservations import give_back, keep
@@ -60,8 +60,10 @@ def node_fault(session: Session, job: Job, now: datetime, *, fault: NodeFault, r
     postponed(session, job, now, error=fault, after=after, counts=node is None, rng=rng)
 
 
-def broken(session: Session, job: Job, now: datetime, *, error: JobError, cause: Cause = Cause.BROKEN) -> None:
-    """No retry helps: what was begun goes back; past the pivot a person must look."""
+def broken(session: Session, job: Job, now: datetime, *, error: JobError, cause: Cause, was: State) -> None:
+    """No retry helps: what was begun goes back; past the pivot a person must look. `was`: the job's state as the run knew it."""
+    if job.state != was:
+        return  # this very write got through and only its answer was lost
     _note(job, error)
     if job.past_pivot or job.state == State.UNDOING:
         session.add(job.move(Cause.STRANDED, now=now, why=error.why, error=job.error_class))
@@ -91,6 +93,15 @@ def unexpected(session: Session, job: Job, now: datetime, *, error: Exception) -
     signature = error.signature if isinstance(error, Unexpected) else f"{type(error).__name__} in the worker"
     job.error, job.error_class = str(error) or type(error).__name__, type(error).__name__
     session.add(job.move(Cause.UNEXPECTED, now=now, why=job.error, signature=signature))
+
+
+def outrun(session: Session, job: Job, now: datetime, *, highest: int, why: str) -> None:
+    """The row is ours, but the node remembers a newer token: the database was restored. Go on under a token above it."""
+    if not raise_token(session, highest):
+        unexpected(session, job, now, error=Unexpected(f"{why}; no house draws so many tokens, look at the node's ledger", signature="token leap"))
+        return
+    session.add(job.move(Cause.POSTPONED, now=now, why=f"{why}; it goes on under a newer one", highest=highest))
+    job.lease_until, job.worker, job.due_at = None, None, now
 
 
 def released(session: Session, job: Job, now: datetime, *, why: str) -> None:

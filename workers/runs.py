@@ -78,6 +78,8 @@ class Runs:
         try:
             await self._guarded(claim, journal)
         except Stale as stale:
+            if stale.highest:  # written only if the row is still ours
+                await self._until_written(journal, partial(endings.outrun, highest=stale.highest, why=stale.why))
             world.meters.fenced()
             log.warning("run_fenced", job=claim.job.id, token=claim.token, why=stale.why)
         except asyncio.CancelledError:
@@ -144,7 +146,7 @@ class Runs:
 
     async def _break(self, claim: Claim, journal: Journal, error: JobError, cause: Cause) -> None:
         """No retry helps: write it down, then put back what was begun, all in this run."""
-        await journal.end(partial(endings.broken, error=error, cause=cause))
+        await journal.end(partial(endings.broken, error=error, cause=cause, was=claim.job.state))
         claim.job.state = State.UNDOING if journal.anything_begun and not claim.job.past_pivot and claim.job.state == State.RUNNING else State.FAILED
         if claim.job.state == State.UNDOING:
             await self._guarded(claim, journal)
