@@ -73,7 +73,14 @@ class Unsure(JobError):
 
 
 class Stale(JobError):
-    """This worker's token or lease is over: another worker may have the job. Stop touching nodes, write nothing."""
+    """This worker's token or lease is over: another worker may have the job. Stop touching nodes, write nothing.
+
+    `highest` is the token that a node remembers, when it was a node that refused ours.
+    """
+
+    def __init__(self, why: str, *, highest: int = 0) -> None:
+        super().__init__(why)
+        self.highest = highest
 
 
 class Unexpected(JobError):

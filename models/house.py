@@ -27,6 +27,19 @@ class Counter(SQLModel, table=True):
     value: int = Field(sa_type=BigInteger)
 
 
+TOKEN_LEAP = 1_000_000_000  # no house draws so many between two looks; a node that says more is lying, or belonged to another house
+
+
+def raise_token(session: Session, highest: int) -> bool:
+    """Draw tokens above what a node remembers from now on, as after a restore; False for a number that cannot be true."""
+    counter = session.get(Counter, "token", with_for_update=True) or Counter(name="token", value=0)
+    if highest > counter.value + TOKEN_LEAP:
+        return False
+    counter.value = max(counter.value, highest)
+    session.add(counter)
+    return True
+
+
 class Credit(SQLModel, table=True):
     """What fairness owes a rank, or a producer within a rank, from earlier rounds."""
 

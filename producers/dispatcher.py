@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from models.clock import Clock
 from models.database import Database
-from models.house import Beat, Counter, Credit
+from models.house import Beat, Counter, Credit, erase_secrets
 from models.jobs import Job
 from models.lifecycle import Cause, State
 from models.orders import ORDER, CreateContainer
@@ -119,6 +119,7 @@ class Dispatcher:
             job.error, job.error_class = why, "Expired"
             if cause is Cause.EXPIRED:
                 give_back(session, job, now=now)
+                erase_secrets(session, job.id)
             session.add(job)
 
     def _find_room(self, session: Session, now: datetime) -> None:

@@ -50,7 +50,7 @@ class Solos:
                 process.send_signal(signal.SIGTERM)
 
     async def _start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "workers.main", "--site", self._site, "--solo", stdin=PIPE, stdout=PIPE)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "workers.main", "--site", self._site, "--solo", stdin=PIPE, stdout=PIPE)
         self._all.add(process)
         return process
 

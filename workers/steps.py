@@ -17,7 +17,8 @@ from workers.node.runner import Killed, Sealed, TimedOut, Vanished
 from workers.openvz.driver import Sight
 
 Direction = Literal["do", "undo"]
-TRIES = 3  # of one step within one run, when the node proves that a try never ran or vanished
+TRIES = 3  # of one step within one run, when the node proves that a try never ran
+AFTER_VANISHED = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ async def _bring_about(step: Step, direction: Direction, sight: Sight, journal: 
 
 
 async def _begin(node: Node, begun: Begun, command: Command, journal: Journal) -> Finished | None:
-    """The command's end, over a lost link too; None when the node proves that it never ran or left no result."""
+    """The command's end, over a lost link too; None when the node proves that it never ran."""
     try:
         try:
             return await node.begin(begun, command)
@@ -120,9 +121,9 @@ async def _begin(node: Node, begun: Begun, command: Command, journal: Journal) -
             raise
         except Unsure:
             answer = await node.attach(begun)  # raises Unreachable while the link is down: then the next run attaches
-    except Vanished:
+    except Vanished as gone:  # killed anywhere, perhaps with the whole node: what earlier steps saw may hold no more
         journal.ended(begun, Outcome("vanished"))
-        return None
+        raise Retryable(gone.why, after=AFTER_VANISHED) from gone
     except (Killed, TimedOut) as ended:
         journal.ended(begun, Outcome("killed"))
         raise Retryable(ended.why) from ended

@@ -54,7 +54,7 @@ def _become(module: str, *args: str) -> None:
     """This process goes on as another program; the environment tells it where the house is."""
     sys.stdout.flush()
     try:
-        os.execv(sys.executable, [sys.executable, "-m", module, *args])  # noqa: S606 - an argument list of our own
+        os.execv(sys.executable, [sys.executable, "-P", "-m", module, *args])  # noqa: S606 - an argument list of our own
     except OSError as error:
         warn(f"{sys.executable} cannot be started: {error.strerror}")
         raise typer.Exit(5) from None

@@ -39,6 +39,8 @@ def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callabl
     """From nothing to a whole, stopped container with its limits, names and addresses.
 
     `called` names the command that fills it, because what its failure means depends on what waits for it (exit_codes).
+    vzctl writes the template into the conf last: a private area without it comes from a create that was killed behind
+    the unpacking, the distribution's own set-up may be missing in it, and so it is made anew.
     """
     ct, driver, row = subject.ct, subject.driver, subject.row
     abilities = known_abilities(node)
@@ -50,10 +52,14 @@ def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callabl
     def fill(_: Sight) -> Command:
         return replace(driver.create(ct, template=template, layout=abilities.layout, limits=limits), name=called)
 
+    def made(sight: Sight) -> bool:
+        return sight.whole and ours(sight) and sight.template is not None
+
     return [
+        Step("discard", lambda _: driver.destroy(ct), lambda s: made(s) or not (s.whole and ours(s))),
         Step("plant", lambda _: driver.plant(ct, job, sample=sample, layout=abilities.layout), ours, locks=False),
         Step("clean", lambda _: driver.clean(ct, job), lambda s: s.whole or not _half(s), locks=False),
-        Step("make", fill, lambda s: s.whole and ours(s)),
+        Step("make", fill, made),
         subject.limits(limits),
         subject.identity(identity_of(row, job)),
         subject.has_addresses(subject.addresses),

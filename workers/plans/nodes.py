@@ -8,7 +8,7 @@ from sqlmodel import Session
 from models.clock import Clock
 from models.errors import Permanent
 from models.fleet import Node, NodeState
-from models.house import Counter
+from models.house import raise_token
 from models.jobs import Job
 from models.orders import EnrolNode, ScanHostKey
 from workers.node.install import install
@@ -18,6 +18,8 @@ from workers.openvz.rows import row_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
 from workers.transport.ssh import Link, NodeAddress, scan_host_key
+
+SWEEP_DAYS = 30  # a run that is older is looked at anew instead of being attached to (answers as vanished)
 
 
 def scan(order: ScanHostKey, means: Means) -> Inquiry:
@@ -75,7 +77,9 @@ async def learn(link: Link, clock: Clock) -> dict[str, Any]:
     driver.judge(command, answer)
     abilities = driver.abilities(answer)
     _usable(abilities)
-    return {"abilities": row_of(abilities), "highest_token": await Runner(link, clock=clock).highest()}
+    runner = Runner(link, clock=clock)
+    await runner.sweep(days=SWEEP_DAYS)
+    return {"abilities": row_of(abilities), "highest_token": await runner.highest()}
 
 
 def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime) -> None:
@@ -85,9 +89,8 @@ def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime
     node.memory_bytes, node.disk_bytes = abilities["memory_bytes"], abilities["disk_bytes"]
     node.seen_at, node.broken_until, node.faults, node.finding, node.finding_why = now, None, 0, "", ""
     session.add(node)
-    counter = session.get(Counter, "token", with_for_update=True) or Counter(name="token", value=0)
-    counter.value = max(counter.value, answer["highest_token"])
-    session.add(counter)
+    if not raise_token(session, answer["highest_token"]):
+        node.finding, node.finding_why = "token leap", f"its ledger knows token {answer['highest_token']}, which no house of ours has drawn"
     answer |= {key: abilities[key] for key in ("dialect", "version", "kernel", "templates", "memory_bytes", "disk_free_bytes")}
 
 
