@@ -50,7 +50,8 @@ class Solos:
                 process.send_signal(signal.SIGTERM)
 
     async def _start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "workers.main", "--site", self._site, "--solo", stdin=PIPE, stdout=PIPE)
+        words = ("-P", "-m", "workers.main", "--site", self._site, "--solo")
+        process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=PIPE, stdout=PIPE)
         self._all.add(process)
         return process
 

@@ -113,7 +113,8 @@ def read_answer(raw: Raw, verb: str, node: str) -> Answer:
     else:
         _puzzled(verb, node, f"said {words[:80]!r}", raw)
     if answer.word == "refused":
-        raise Stale(f"{node} knows token {answer.fields['highest']}, which is newer than ours: another worker has the job", highest=int(answer.fields["highest"]))
+        highest = int(answer.fields["highest"])
+        raise Stale(f"{node} knows token {highest}, which is newer than ours: another worker has the job", highest=highest)
     announced = int(answer.fields.get("out", 0)) + int(answer.fields.get("err", 0))
     if answer.word != "ledger" and len(body) != announced:
         _puzzled(verb, node, f"announced {announced} bytes and sent {len(body)}", raw)
