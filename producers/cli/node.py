@@ -1,7 +1,6 @@
 """`vzq node`: take nodes into the fleet, look at them, drain them. Nothing here touches a node: all of it are orders and rows."""
 
 import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from models.jobs import Job
 from models.kinds import DEFAULT_SLOTS
 from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
+from producers.audit import audit
 from producers.cli import door
 from producers.cli.failures import BAD_INPUT, FAILED, REFUSED
 from producers.cli.follow import see_through
@@ -20,9 +20,9 @@ from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
 from producers.cli.order import place_one
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share
+from producers.fleet import node_shapes, turn
 from producers.house import House
 from producers.refusals import BadOrder, Refusal
-from producers.shapes import node_shape
 
 app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at them, drain them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
@@ -62,7 +62,7 @@ def add(
         _insist(job, f"node {name} was not enrolled")
         with house.database.read() as session:
             node = _node(session, name)
-            shape = _shapes(session, [node])[0]
+            shape = node_shapes(session, [node])[0]
     as_json(shape) if json else _show(node, shape)
 
 
@@ -74,7 +74,7 @@ def list_(site: Annotated[str, typer.Option("--site", help="Only this site's.")]
         query = query.where(Node.site == site)
     with door.database() as database, database.read() as session:
         nodes = session.exec(query).all()
-        shapes = _shapes(session, nodes)
+        shapes = node_shapes(session, nodes)
         now = database.now(session)
     if json:
         as_json(shapes)
@@ -100,7 +100,7 @@ def show(name: Name, json: Json = False) -> None:
     """One node: what it can do, what is taken of it, what is wrong with it."""
     with door.database() as database, database.read() as session:
         node = _node(session, name)
-        shape = _shapes(session, [node])[0]
+        shape = node_shapes(session, [node])[0]
     as_json(shape) if json else _show(node, shape)
 
 
@@ -113,19 +113,19 @@ def observe(name: Name, by: By = "", because: Because = "", wait: Wait = False, 
 
 
 @app.command()
-def drain(name: Name, json: Json = False) -> None:
+def drain(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Let a node finish what it has and give it nothing new."""
-    _turn(name, NodeState.DRAINING, json=json)
+    _turn(name, NodeState.DRAINING, by=by, because=because, json=json)
 
 
 @app.command()
-def activate(name: Name, json: Json = False) -> None:
+def activate(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Let a node take new containers again; a breaker that is open after a fault is closed, for the fault is mended."""
-    _turn(name, NodeState.ACTIVE, json=json)
+    _turn(name, NodeState.ACTIVE, by=by, because=because, json=json)
 
 
 @app.command()
-def remove(name: Name, json: Json = False) -> None:
+def remove(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Forget a node that was never enrolled, or one that is drained and empty. Nothing is done on the machine itself."""
     with door.database() as database, database.write() as session:
         node = _node(session, name, writing=True)
@@ -139,21 +139,15 @@ def remove(name: Name, json: Json = False) -> None:
         if busy:
             raise Refusal(f"job {short(busy[0])} has still to do with node {name}; wait for its end or cancel it")
         session.delete(node)
+        audit(session, at=database.now(session), by=asker(by), action="node remove", subject=f"node:{name}", because=because)
     as_json({"removed": name}) if json else say(f"node {name} is forgotten; take this host's key out of its authorized_keys")
 
 
-def _turn(name: str, state: NodeState, *, json: bool) -> None:
+def _turn(name: str, state: NodeState, *, by: str, because: str, json: bool) -> None:
     with door.house() as house:
         with house.database.write() as session:
-            node = _node(session, name, writing=True)
-            if node.state == NodeState.NEW:
-                raise Refusal(f"node {name} is not enrolled yet; see `vzq job list --kind enrol-node`, or run `vzq node add` again")
-            node.state = state
-            if state is NodeState.ACTIVE:
-                node.broken_until, node.faults, node.finding, node.finding_why = None, 0, "", ""
-            session.add(node)
-            session.flush()
-            shape = _shapes(session, [node])[0]
+            node = turn(session, _node(session, name, writing=True), state, by=asker(by), because=because, now=house.database.now(session))
+            shape = node_shapes(session, [node])[0]
         house.bell.wake()
     as_json(shape) if json else say(f"node {name} is {state}")
 
@@ -198,19 +192,6 @@ def _node(session: Session, name: str, *, writing: bool = False) -> Node:
     if node is None:
         raise BadOrder({"NAME": f"there is no node {name!r}; see `vzq node list`"})
     return node
-
-
-def _shapes(session: Session, nodes: Sequence[Node]) -> list[dict[str, Any]]:
-    """The nodes as JSON has them, with what containers and reservations take."""
-    sums = select(Container.node, func.count(), func.sum(Container.ram_bytes), func.sum(Container.disk_bytes)).group_by(Container.node)
-    taken = {node: (count, int(memory or 0), int(disk or 0)) for node, count, memory, disk in session.execute(sums)}
-    none = (0, 0, 0)
-    return [
-        node_shape(
-            node, containers=taken.get(node.name, none)[0], memory_taken=taken.get(node.name, none)[1], disk_taken=taken.get(node.name, none)[2]
-        )
-        for node in nodes
-    ]
 
 
 def _show(node: Node, shape: dict[str, Any]) -> None:

@@ -4,16 +4,15 @@ from typing import Annotated
 
 import typer
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import select
 
 from models.fleet import Plan
-from models.jobs import Job
-from models.lifecycle import State
 from producers.cli import door
-from producers.cli.options import Json, word
-from producers.cli.screen import as_json, say, short, table
+from producers.cli.options import Because, By, Json, asker, word
+from producers.cli.screen import as_json, say, table
 from producers.cli.sizes import as_bytes, as_size
-from producers.refusals import BadOrder, Refusal
+from producers.fleet import LEAST_DISK, LEAST_RAM, drop_plan, put_plan
+from producers.refusals import BadOrder
 from producers.shapes import plan_shape
 
 app = typer.Typer(no_args_is_help=True, help="The sizes that can be ordered.")
@@ -30,6 +29,8 @@ def add(
     inodes: Annotated[int | None, typer.Option(min=1, help="Files at most; the node's default if left out.")] = None,
     cpus: Annotated[int, typer.Option(min=1, max=1024, help="Processors at most.")] = 1,
     cpuunits: Annotated[int, typer.Option(min=8, max=500_000, help="Share of processor time against other containers.")] = 1000,
+    by: By = "",
+    because: Because = "",
     json: Json = False,
 ) -> None:
     """Offer a plan. The same plan again changes nothing; another one under the same name is refused."""
@@ -42,7 +43,7 @@ def add(
         cpus=cpus,
         cpuunits=cpuunits,
     )
-    if plan.ram_bytes < 1 << 24 or plan.disk_bytes < 1 << 26:
+    if plan.ram_bytes < LEAST_RAM or plan.disk_bytes < LEAST_DISK:
         raise BadOrder({"--ram, --disk": "no container lives on less than 16M of memory and 64M of disk"})
     shape = plan_shape(plan)
     with door.database() as database:
@@ -52,7 +53,7 @@ def add(
                 if known is not None and plan_shape(known) != shape:
                     raise BadOrder({"NAME": f"there is a plan {name!r} with other sizes; take another name or `vzq plan remove {name}` first"})
                 if known is None:
-                    session.add(plan)
+                    put_plan(session, plan, by=asker(by), because=because, now=database.now(session))
         except IntegrityError:
             raise BadOrder({"NAME": f"somebody else is adding a plan {name!r} at this moment; see `vzq plan list`"}) from None
     as_json(shape) if json else say(f"plan {name}: {_sizes(shape)}")
@@ -75,17 +76,13 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-def remove(name: Name, json: Json = False) -> None:
+def remove(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Offer a plan no longer. Containers and reservations keep their sizes; orders that still wait for room must have gone before."""
     with door.database() as database, database.write() as session:
-        plan = session.get(Plan, name, with_for_update=True)
-        if plan is None:
-            raise BadOrder({"NAME": f"there is no plan {name!r}; see `vzq plan list`"})
-        unplaced = select(Job).where(Job.kind == "create-container", Job.state == State.QUEUED, col(Job.ctid).is_(None))
-        waiting = [job for job in session.exec(unplaced) if job.order.get("plan") == name]
-        if waiting:
-            raise Refusal(f"{len(waiting)} orders of plan {name} still wait for room, e.g. {short(waiting[0].id)}; cancel them first")
-        session.delete(plan)
+        try:
+            drop_plan(session, name, by=asker(by), because=because, now=database.now(session))
+        except LookupError:
+            raise BadOrder({"NAME": f"there is no plan {name!r}; see `vzq plan list`"}) from None
     as_json({"removed": name}) if json else say(f"plan {name} removed")
 
 

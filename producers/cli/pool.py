@@ -1,45 +1,25 @@
 """`vzq pool`: the addresses that containers get."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func
 from sqlmodel import select
 
 from models.fleet import Address, Pool
-from models.whitelist import Address as AddressText
+from producers import ranges
+from producers.audit import audit
 from producers.cli import door
-from producers.cli.options import Json, Site, word
+from producers.cli.options import Because, By, Json, Site, asker, word
 from producers.cli.screen import as_json, say, table
+from producers.ranges import Range, range_of
 from producers.refusals import BadOrder
 from producers.shapes import pool_shape
 
 app = typer.Typer(no_args_is_help=True, help="The addresses that containers get.")
-LARGEST = 1 << 20  # IPv4 addresses in a pool: finding a free one in a full pool walks it
-MOST_NAMESERVERS = 4  # as in an order
-_ADDRESS: TypeAdapter[str] = TypeAdapter(AddressText)
-
-
-@dataclass(frozen=True)
-class Range:
-    """The addresses that are given out, both ends included."""
-
-    cidr: str
-    first: IPv4Address | IPv6Address
-    last: IPv4Address | IPv6Address
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        return int(self.last) - int(self.first) + 1
-
-    def meets(self, other: "Range") -> bool:
-        """The two have an address in common."""
-        return self.first.version == other.first.version and int(self.first) <= int(other.last) and int(other.first) <= int(self.last)
+OPTIONS = {"cidr": "CIDR", "first": "--first", "last": "--last", "probe": "--probe", "nameservers": "--nameserver"}
 
 
 @app.command()
@@ -52,6 +32,8 @@ def add(
     site: Site = "",
     probe: Annotated[str, typer.Option(help="How a container on it is asked whether it answers: icmp, or tcp:PORT.")] = "icmp",
     nameserver: Annotated[list[str] | None, typer.Option(help="Resolver of its containers, up to four times.")] = None,
+    by: By = "",
+    because: Because = "",
     json: Json = False,
 ) -> None:
     """Add a range of addresses. The same pool again changes nothing; a range that meets another pool's is refused."""
@@ -63,7 +45,7 @@ def add(
         first=str(span.first),
         last=str(span.last),
         probe=checked_probe(probe),
-        nameservers=resolvers(nameserver or []),
+        nameservers=_resolvers(nameserver or []),
     )
     shape = pool_shape(pool, used=0, size=span.size)
     with door.database() as database, database.write() as session:
@@ -73,8 +55,11 @@ def add(
         if known is not None and pool_shape(known, used=0, size=span.size) != shape:
             raise BadOrder({"NAME": f"there is a pool {name!r} with another range, site, probe or resolvers; take another name"})
         if known is None:
-            refuse_overlap(span, pools)
+            with _by_option():
+                ranges.refuse_overlap(span, pools)
             session.add(pool)
+            subject, data = f"pool:{pool.name}", {"now": pool.model_dump()}
+            audit(session, at=database.now(session), by=asker(by), action="pool put", subject=subject, because=because, data=data)
     as_json(shape) if json else say(f"pool {name}: {span.first} to {span.last}, {span.size} addresses, site {shape['site']}, probe {shape['probe']}")
 
 
@@ -84,7 +69,7 @@ def list_(json: Json = False) -> None:
     with door.database() as database, database.read() as session:
         pools = session.exec(select(Pool).order_by(Pool.site, Pool.name)).all()
         used: dict[str, int] = dict(session.execute(select(Address.pool, func.count()).group_by(Address.pool)).all())
-    shapes = [pool_shape(pool, used=used.get(pool.name, 0), size=_range(pool).size) for pool in pools]
+    shapes = [pool_shape(pool, used=used.get(pool.name, 0), size=range_of(pool).size) for pool in pools]
     if json:
         as_json(shapes)
         return
@@ -96,64 +81,25 @@ def list_(json: Json = False) -> None:
 
 def given_out(cidr: str, first: str = "", last: str = "") -> Range:
     """The range of a new pool; raises BadOrder for what cannot be one."""
-    try:
-        network = ip_network(cidr)
-    except ValueError as error:
-        hint = f"; did you mean {ip_network(cidr, strict=False)}?" if "host bits" in str(error) else "; write e.g. 192.0.2.0/24"
-        raise BadOrder({"CIDR": f"{error}{hint}"}) from None
-    if network.is_multicast or network.network_address.is_unspecified:
-        raise BadOrder({"CIDR": f"{network} has no addresses that a host can have"})
-    if network.version == 4 and network.num_addresses > LARGEST:
-        raise BadOrder({"CIDR": f"{network} has {network.num_addresses} addresses, a pool has at most {LARGEST}; split it"})
-    whole = network.num_addresses <= 2  # point to point and single addresses have no network and broadcast address
-    low = network.network_address if whole else network.network_address + 1
-    high = network.broadcast_address if whole or network.version == 6 else network.broadcast_address - 1
-    problems: dict[str, str] = {}
-    ends = []
-    for option, text, otherwise in (("--first", first, low), ("--last", last, high)):
-        try:
-            end = ip_address(text) if text else otherwise
-        except ValueError as error:
-            problems[option] = str(error)
-            continue
-        if end not in network:
-            problems[option] = f"{end} is not in {network}"
-        elif not int(low) <= int(end) <= int(high):
-            problems[option] = f"{end} is the network's own or its broadcast address"
-        ends.append(end)
-    if not problems and int(ends[0]) > int(ends[1]):
-        problems["--first"] = f"{ends[0]} comes after --last {ends[1]}"
-    if problems:
-        raise BadOrder(problems)
-    return Range(str(network), ends[0], ends[1])
+    with _by_option():
+        return ranges.given_out(cidr, first, last)
 
 
-def refuse_overlap(span: Range, pools: Iterable[Pool]) -> None:
-    """Raises BadOrder when an address would be given out by two pools."""
-    for pool in pools:
-        if span.meets(_range(pool)):
-            raise BadOrder({"CIDR": f"{span.first} to {span.last} meets pool {pool.name!r} of site {pool.site} ({pool.first} to {pool.last})"})
+def _resolvers(given: list[str]) -> list[str]:
+    with _by_option():
+        return ranges.resolvers(given)
 
 
 def checked_probe(text: str) -> str:
     """`icmp` or `tcp:PORT`; raises BadOrder."""
-    how, _, port = text.partition(":")
-    if text == "icmp" or (
-        how == "tcp" and port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535 and str(int(port)) == port
-    ):
-        return text
-    raise BadOrder({"--probe": f"{text!r} is neither icmp nor tcp:PORT with a port from 1 to 65535"})
+    with _by_option():
+        return ranges.checked_probe(text)
 
 
-def resolvers(given: list[str]) -> list[str]:
-    """The resolvers' addresses; raises BadOrder."""
-    if len(given) > MOST_NAMESERVERS:
-        raise BadOrder({"--nameserver": f"{len(given)} are too many; at most {MOST_NAMESERVERS}"})
+@contextmanager
+def _by_option() -> Iterator[None]:
+    """A field is named by the option it came from."""
     try:
-        return [_ADDRESS.validate_python(address) for address in given]
-    except ValidationError as error:
-        raise BadOrder({"--nameserver": error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")}) from None
-
-
-def _range(pool: Pool) -> Range:
-    return Range(pool.cidr, ip_address(pool.first), ip_address(pool.last))
+        yield
+    except BadOrder as bad:
+        raise BadOrder({OPTIONS.get(field, field): what for field, what in bad.problems.items()}) from None
