@@ -24,12 +24,15 @@ from producers.house import House, open_house
 from producers.metrics import DispatcherMeters, FromDatabase
 from producers.passwords import Unfetched
 from producers.periodic import Observation
+from producers.webhooks.deliver import Deliverer
+from producers.webhooks.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S = 0.5  # the safety net under the wake-up calls
 GATHER_S = 0.02  # from one round to the next: what many wake-up calls ask for goes together; a call after a quiet moment is heard at once
 PERIODIC_S = 5.0
+WEBHOOKS_S = 0.5
 PAUSE_S = 1.0  # after a round that raised
 
 
@@ -42,7 +45,7 @@ class ServiceSettings(BaseSettings):
 
 
 class Service:
-    """Two threads, one for rounds and one for periodic orders, and the API in a third, until `stop`."""
+    """One thread each for rounds, periodic orders, webhooks and the API, until `stop`."""
 
     def __init__(self, house: House, registry: CollectorRegistry, settings: ApiSettings) -> None:
         self._house = house
@@ -52,13 +55,15 @@ class Service:
         name = f"{socket.gethostname()}/{os.getpid()}"
         self._dispatcher = Dispatcher(house.database, house.bell, house.clock, name=name)
         self._observation = Observation(house.database, house.intake)
+        self._deliverer = Deliverer(house.database, house.vault, house.clock, networks=WebhookSettings().networks)
         self._unfetched = Unfetched(house.database, kept=settings.password_kept)
         self._meters = DispatcherMeters(registry)
         registry.register(FromDatabase(house.database))
 
     def run(self) -> None:
         """Work until `stop` is called."""
-        threads = [threading.Thread(target=self._rounds, name="rounds"), threading.Thread(target=self._periodic, name="periodic")]
+        work = {"rounds": self._rounds, "periodic": self._periodic, "webhooks": self._webhooks}
+        threads = [threading.Thread(target=target, name=name) for name, target in work.items()]
         for thread in threads:
             thread.start()
         if self.api is not None:
@@ -91,6 +96,11 @@ class Service:
         while not self._stopping.wait(PERIODIC_S):
             self._guarded(self._observation.run_once)
             self._guarded(self._unfetched.run_once)
+
+    def _webhooks(self) -> None:
+        while not self._stopping.wait(WEBHOOKS_S):
+            self._guarded(self._deliverer.run_once)
+        self._deliverer.close()
 
     def _guarded(self, work: Callable[[], T]) -> T | None:
         """The database may go away and come back; anything else ends the process, so that its supervisor sees it."""

@@ -39,7 +39,7 @@ register_url_convertor("jobid", _JobId())
 
 def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     """The API of this house; the caller closes the house."""
-    from producers.api import jobs, orders  # noqa: PLC0415 - their paths need the convertor above
+    from producers.api import events, jobs, orders, webhooks  # noqa: PLC0415 - their paths need the convertor above
 
     settings = settings or ApiSettings()
 
@@ -66,7 +66,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(Envelope)
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    for module in (orders, jobs):
+    for module in (orders, jobs, events, webhooks):
         app.include_router(module.router)
     return app
 

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.fleet import Container
 from models.hooks import Delivery, Webhook
 from models.jobs import Event, Job
 from models.lifecycle import FINAL, State
@@ -26,7 +25,7 @@ def _for_one(session: Session, hook: Webhook, now: datetime) -> int:
     rows = session.exec(query.order_by(col(Event.number)).limit(AT_ONCE)).all()
     if not rows:
         return 0
-    wanted = [(event, job) for event, job in rows if _wants(session, hook, event, job)]
+    wanted = [(event, job) for event, job in rows if _wants(hook, event, job)]
     sequences = _sequences(session, hook, {subject(job) for _, job in wanted})
     known = _known(session, hook, [event.number or 0 for event, _ in wanted])
     for event, job in wanted:
@@ -45,16 +44,10 @@ def subject(job: Job) -> str:
     return f"container:{job.ctid}" if job.ctid is not None else f"job:{job.id}"
 
 
-def _wants(session: Session, hook: Webhook, event: Event, job: Job) -> bool:
+def _wants(hook: Webhook, event: Event, job: Job) -> bool:
     if event.cause not in hook.events if hook.events else event.state not in TELLING:
         return False
-    if hook.customer is None:
-        return True
-    customer = job.order.get("customer")
-    if customer is None and job.ctid is not None:
-        container = session.get(Container, job.ctid)
-        customer = container.customer if container is not None else None
-    return bool(customer == hook.customer)
+    return hook.customer is None or job.customer == hook.customer
 
 
 def _sequences(session: Session, hook: Webhook, subjects: set[str]) -> dict[str, int]:
