@@ -29,7 +29,7 @@ BEAT_S = 15.0  # a comment line, so that proxies and readers know that the strea
 AT_ONCE = 500
 Number = Annotated[int, Query(ge=0, le=2**62, description="Only events after this number.")]
 LastId = Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$", description="As `after`; what an EventSource sends when it comes back.")]
-STREAM = {
+STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "A page; or the stream, with Accept: text/event-stream."}
 }
 
