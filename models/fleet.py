@@ -43,6 +43,10 @@ class Node(SQLModel, table=True):
     labels: dict[str, str] = Field(default_factory=dict, sa_type=JSON)  # what orders may ask for, e.g. disk=ssd
     domain: str = ""  # failure domain: rack, power feed; a customer's containers are spread over them
     containers_max: int | None = None  # at most so many, whatever room there is
+    foreign_containers: int = 0  # what was on it without a row when it was last looked at: it takes room all the same
+    foreign_ram_bytes: int = Field(default=0, sa_type=BigInteger)
+    foreign_disk_bytes: int = Field(default=0, sa_type=BigInteger)
+    foreign_addresses: list[str] = Field(default_factory=list, sa_type=JSON)  # theirs: never given out
 
     def slots_for(self, load: Load) -> int:
         """How many jobs of this load may run on the node at once."""

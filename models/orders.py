@@ -1,10 +1,10 @@
 """What may be asked, told apart by `kind`. The API, order files and the command line all speak this schema."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, field_validator, model_validator
 
-from models.whitelist import Address, CtId, HostName, Password, Word
+from models.whitelist import Address, CtId, HostName, JobId, Password, Word
 
 _password = TypeAdapter(Password)
 GENERATE = "Make up a root password; it is handed out once, when the job is done."
@@ -40,11 +40,11 @@ class CreateContainer(_Order):
     nameservers: tuple[Address, ...] = Field((), max_length=4, description="Resolvers; the pool's if left out.")
     searchdomain: HostName | None = None
     password: SecretStr | None = Field(None, description="Root password; encrypted at rest, handed to the node over stdin only.")
-    generate_password: bool = Field(False, description=GENERATE)
-    wait_for_capacity: bool = Field(False, description="Wait in the queue instead of being refused when no node has room.")
+    generate_password: bool = Field(False, strict=True, description=GENERATE)
+    wait_for_capacity: bool = Field(False, strict=True, description="Wait in the queue instead of being refused when no node has room.")
     labels: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels of the container, for selections.")
     require: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels the node must have, e.g. disk: ssd.")
-    spread: bool = Field(False, description="On a node, and if possible a failure domain, without another container of the customer.")
+    spread: bool = Field(False, strict=True, description="On a node, and if possible a failure domain, without another container of the customer.")
 
     _one_line = field_validator("password")(_checked_password)
 
@@ -54,7 +54,7 @@ class ScanHostKey(_Order):
 
     kind: Literal["scan-host-key"] = "scan-host-key"
     host: HostName | Address
-    port: int = Field(22, ge=1, le=65535)
+    port: int = Field(22, strict=True, ge=1, le=65535)
 
 
 class EnrolNode(_Order):
@@ -63,7 +63,7 @@ class EnrolNode(_Order):
     kind: Literal["enrol-node"] = "enrol-node"
     node: Word
     host: HostName | Address
-    port: int = Field(22, ge=1, le=65535)
+    port: int = Field(22, strict=True, ge=1, le=65535)
     user: Word = "root"
     fingerprint: str = Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$", description="The host key to pin; anything else is refused.")
 
@@ -95,7 +95,7 @@ class StopContainer(_Verb):
     """Stop it; it stays stopped over a reboot of the node."""
 
     kind: Literal["stop-container"] = "stop-container"
-    fast: bool = Field(False, description="Kill it instead of letting it shut down.")
+    fast: bool = Field(False, strict=True, description="Kill it instead of letting it shut down.")
 
 
 class RestartContainer(_Verb):
@@ -120,7 +120,14 @@ class ResizeContainer(_Verb):
     """Another plan, up or down; live where the node can."""
 
     kind: Literal["resize-container"] = "resize-container"
-    plan: Word
+    plan: Word | None = Field(None, description="Name of the plan; left out only with `again`.")
+    again: bool = Field(False, description="Give it the sizes that it has in the books once more, where the node shows others.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.plan is None) is not self.again:
+            raise ValueError("give either a plan, or again: true to apply the sizes it has once more")
+        return self
 
 
 class ReinstallContainer(_Verb):
@@ -129,7 +136,7 @@ class ReinstallContainer(_Verb):
     kind: Literal["reinstall-container"] = "reinstall-container"
     template: Word | None = Field(None, description="Another OS template; the same one if left out.")
     password: SecretStr | None = Field(None, description="New root password.")
-    generate_password: bool = Field(False, description=GENERATE)
+    generate_password: bool = Field(False, strict=True, description=GENERATE)
 
     _one_line = field_validator("password")(_checked_password)
 
@@ -139,7 +146,7 @@ class SetPassword(_Verb):
 
     kind: Literal["set-password"] = "set-password"
     password: SecretStr | None = Field(None, description="The new one; or let one be generated.")
-    generate_password: bool = Field(False, description=GENERATE)
+    generate_password: bool = Field(False, strict=True, description=GENERATE)
 
     _one_line = field_validator("password")(_checked_password)
 
@@ -171,6 +178,7 @@ class AddAddress(_Verb):
 
     kind: Literal["add-address"] = "add-address"
     pool: Word | None = Field(None, description="Pool to take it from; any pool of the site if left out.")
+    address: Address | None = Field(None, description="One that it has in the books already, where the node lacks it; a new one if left out.")
 
 
 class RemoveAddress(_Verb):
@@ -184,7 +192,7 @@ class TerminateContainer(_Verb):
     """End it: stopped and kept for its grace, then purged."""
 
     kind: Literal["terminate-container"] = "terminate-container"
-    grace_hours: float = Field(168, ge=0, le=24 * 365, description="How long it can be revived; 0: purged at once.")
+    grace_hours: float = Field(168, strict=True, ge=0, le=24 * 365, description="How long it can be revived; 0: purged at once.")
 
 
 class ReviveContainer(_Verb):
@@ -214,6 +222,7 @@ class ClearDebris(_Order):
     kind: Literal["clear-debris"] = "clear-debris"
     node: Word
     ctid: CtId
+    of: JobId | None = Field(None, description="The job whose mark it bears, as the finding says; only what bears none if left out.")
 
 
 VERB_ORDERS = (

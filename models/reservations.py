@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
 
+from models.adoption import adopted
 from models.fleet import Address, Container, ContainerState, Hold, Plan, Pool
 from models.jobs import Job
 from models.standing import VERBS, Standing, after
@@ -40,6 +41,9 @@ def keep(session: Session, job: Job, *, now: datetime) -> None:
     """The node shows what was ordered: the rows say so from now on. `job.target` holds what was resolved at acceptance."""
     if job.ctid is None:
         return
+    if job.kind == "adopt-container":
+        adopted(session, job, now=now)
+        return
     session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
     container = session.get(Container, job.ctid, with_for_update=True)
     if container is None:
@@ -68,6 +72,9 @@ def _keep_special(session: Session, job: Job, container: Container, *, now: date
             container.purge_at = container.purge_at or now + timedelta(hours=job.target["grace_hours"])
         case "revive-container":
             container.purge_at = None
+        case "clear-debris":
+            if (container.state, container.node) == (ContainerState.FOREIGN, job.node) and job.result.get("cleared"):
+                session.delete(container)  # nothing bars the id any more
         case "purge-container":
             rest(session, addresses_of(session, container.ctid), now=now)
             session.delete(container)

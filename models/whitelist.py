@@ -38,9 +38,10 @@ def _unicast(text: str) -> str:
 
 
 # 1..100 are reserved by OpenVZ, the top of the range is vzctl's own limit (facts §1).
-CtId = Annotated[int, Field(ge=101, le=2_147_483_644)]
+CtId = Annotated[int, Field(strict=True, ge=101, le=2_147_483_644)]
 HostName = Annotated[str, _matching(HOSTNAME, "a host name (letters, digits, '-' and '.')")]
 Word = Annotated[str, _matching(WORD, "a plain name (letters, digits, '.', '_' and '-'; 1 to 64 characters)")]
 Description = Annotated[str, _matching(DESCRIPTION, "free of quotes, '$', '\\' and the like (letters, digits, ' ._:,@=+/-')")]
 Address = Annotated[str, AfterValidator(_unicast)]
+JobId = Annotated[str, _matching(JOB_ID, "a job id (26 digits and capital letters)")]
 Password = Annotated[str, _matching(PASSWORD, "a password of 8 to 128 printable characters without blanks")]

@@ -40,6 +40,7 @@ class Chart:
         self._counter: Counter | None = None
         self._ids: set[int] = set()
         self._free: dict[str, Iterator[str]] = {}
+        self._barred = frozenset(address for node in self.nodes for address in node.foreign_addresses)
 
     def _read_taken(self) -> None:
         where = (col(Container.site) == self.site, col(Container.state) != ContainerState.FOREIGN)
@@ -50,6 +51,10 @@ class Chart:
         for node, memory, disk in self._session.execute(held.group_by(col(Hold.node))):
             self._memory[node] += int(memory)
             self._disk[node] += int(disk)
+        for one in self.nodes:  # what is on it without a row, as it was last seen
+            self._memory[one.name] += one.foreign_ram_bytes
+            self._disk[one.name] += one.foreign_disk_bytes
+            self._count[one.name] += one.foreign_containers
 
     def rooms(self, *, now: datetime, customer: str | None = None) -> list[Room]:
         """Every node of the site with what is taken of it; for `customer` also how many of its containers are near."""
@@ -122,6 +127,8 @@ class Chart:
             rows = {row.address: row for row in self._session.exec(select(Address).where(col(Address.address).in_(candidates))).all()}
             for candidate in candidates:
                 row = rows.get(candidate)
+                if candidate in self._barred:
+                    continue
                 if row is None:
                     yield candidate
                 elif row.ctid is None and row.free_at is not None and row.free_at <= now:  # it has rested

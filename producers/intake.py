@@ -21,6 +21,7 @@ from producers.chart import chart
 from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
+from producers.strays import prepare as prepare_stray
 from producers.verbs import prepare
 
 
@@ -110,9 +111,7 @@ class Intake:
             case EnrolNode():
                 _expect_node(session, order, site=job.site)
             case AdoptContainer() | ClearDebris():
-                if session.get(Node, order.node) is None:
-                    raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
-                job.node, job.ctid = order.node, order.ctid
+                return prepare_stray(session, order, job)
             case ObserveNode():
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from models.database import Database
+from models.findings import Finding
 from models.fleet import Container, Node
 from models.house import Beat, Worker
 from models.jobs import Job
@@ -82,6 +83,11 @@ class FromDatabase(Collector):
         for site, state, count in session.execute(select(Container.site, Container.state, func.count()).group_by(Container.site, Container.state)):
             containers.add_metric([site, state], count)
         yield containers
+        findings = GaugeMetricFamily("vzq_findings", "Differences between the rows and the nodes that are open", labels=["site", "kind"])
+        counted = select(Node.site, Finding.kind, func.count()).where(Node.name == Finding.node, col(Finding.gone_at).is_(None))
+        for site, kind, count in session.execute(counted.group_by(Node.site, Finding.kind)):
+            findings.add_metric([site, kind], count)
+        yield findings
 
 
 class DispatcherMeters:

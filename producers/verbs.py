@@ -21,7 +21,7 @@ from models.orders import (
     TerminateContainer,
     Verb,
 )
-from models.reservations import addresses_of, give_back, sizes_of
+from models.reservations import SIZES, addresses_of, give_back, sizes_of
 from models.standing import SUPERSEDES, VERBS, Standing, after
 from producers.chart import chart
 from producers.placement import Need, objection
@@ -84,10 +84,7 @@ def _resolve(database: Database, session: Session, order: Verb, job: Job, contai
         case RenameContainer():
             _rename(session, order, job, container)
         case AddAddress():
-            pool, addresses = pick_addresses(session, chart(database, session, container.site), order.pool, now=now)
-            session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, job_id=job.id, since=now) for address in addresses)
-            job.target = {"address": addresses[0]}
-            return f"{addresses[0]} of pool {pool.name}"
+            return _add_address(database, session, order, job, container, now=now)
         case RemoveAddress():
             _release_later(session, order, job, container)
         case TerminateContainer():
@@ -96,6 +93,14 @@ def _resolve(database: Database, session: Session, order: Verb, job: Job, contai
 
 
 def _resize(database: Database, session: Session, order: ResizeContainer, job: Job, container: Container, *, now: datetime) -> str:
+    if order.plan is None:
+        if not all((container.ram_bytes, container.disk_bytes, container.cpus, container.cpuunits)):
+            raise Refusal(f"the books do not know all sizes of container {order.ctid}; resize it to a plan")
+        resizing = (Job.ctid == order.ctid, Job.kind == order.kind, col(Job.state).in_(OPEN))
+        if session.exec(select(Job.id).where(*resizing)).first() is not None:
+            raise Refusal(f"container {order.ctid} is being resized; wait for that to end")  # its sizes in the books are the old ones
+        job.target = {"plan": container.plan, **{size: getattr(container, size) for size in SIZES}}
+        return f"its sizes of plan {container.plan or '-'} once more"
     plan = session.get(Plan, order.plan)
     if plan is None:
         raise BadOrder({"plan": f"there is no plan {order.plan!r}; see `vzq plan list`"})
@@ -111,6 +116,19 @@ def _resize(database: Database, session: Session, order: ResizeContainer, job: J
         here.hold(hold)
         session.add(hold)
     return f"from plan {container.plan} to {plan.name}"
+
+
+def _add_address(database: Database, session: Session, order: AddAddress, job: Job, container: Container, *, now: datetime) -> str:
+    """A new one is reserved; one that it has in the books already is only brought back to the node."""
+    if order.address is not None:
+        if order.address not in addresses_of(session, container.ctid):
+            raise BadOrder({"address": f"{order.address} is not container {container.ctid}'s in the books; leave it out to have a new one"})
+        job.target = {"address": order.address}
+        return f"{order.address} once more"
+    pool, addresses = pick_addresses(session, chart(database, session, container.site), order.pool, now=now)
+    session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, job_id=job.id, since=now) for address in addresses)
+    job.target = {"address": addresses[0]}
+    return f"{addresses[0]} of pool {pool.name}"
 
 
 def _rename(session: Session, order: RenameContainer, job: Job, container: Container) -> None:

@@ -8,9 +8,10 @@ from sqlmodel import col, select
 
 from models.fleet import Address, Container, ContainerState
 from models.jobs import Job
+from models.orders import AdoptContainer
 from producers.cli import door
 from producers.cli.container_verbs import add_verbs
-from producers.cli.options import Json
+from producers.cli.options import Because, By, Json, Wait, ordered
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
@@ -86,3 +87,20 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
 
 
 add_verbs(app)
+
+
+@app.command()
+def adopt(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node it is on.")],
+    ctid: Annotated[int, typer.Argument(metavar="CTID", help="Its id there.")],
+    customer: Annotated[str | None, typer.Option("--customer", help="Whose container it is.")] = None,
+    by: By = "",
+    because: Because = "",
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Take a container that exists on a node into the fleet as it is. Prints the job's id."""
+    from producers.cli.order import place_one  # noqa: PLC0415 - only who orders needs it
+
+    order = ordered(AdoptContainer, {"node": node, "ctid": ctid, "customer": customer})
+    place_one(order, key="", by=by, because=because, wait=wait, json=json)

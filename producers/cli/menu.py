@@ -28,6 +28,7 @@ MENU: dict[str, Entry] = {
     "job": Entry("producers.cli.job", "app", "List, show, follow, explain, cancel, retry and resolve jobs."),
     "container": Entry("producers.cli.container", "app", "List, show, start, stop, resize, … containers."),
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
+    "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
     "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),

@@ -7,7 +7,9 @@ from models.errors import Permanent
 from models.orders import ORDER, EnrolNode, ScanHostKey
 from workers.claims import Claim
 from workers.plans import nodes
+from workers.plans.adopt import adopt
 from workers.plans.create import create
+from workers.plans.debris import clear_debris
 from workers.plans.inquiry import Inquiry, Means
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
@@ -38,7 +40,7 @@ def _check(_claim: Claim, _means: Means) -> Inquiry:
 
 
 # Walked step by step on a container.
-PLANS: dict[str, ContainerPlan] = {"create-container": create, **VERB_PLANS}
+PLANS: dict[str, ContainerPlan] = {"create-container": create, "adopt-container": adopt, "clear-debris": clear_debris, **VERB_PLANS}
 INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "scan-host-key": _scan,
     "enrol-node": _enrol,

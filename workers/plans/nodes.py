@@ -1,20 +1,22 @@
 """Taking a machine into the fleet, and looking at it again."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from models.clock import Clock
-from models.errors import Permanent
+from models.errors import Permanent, Unexpected
 from models.fleet import Node, NodeState
 from models.house import raise_token
 from models.jobs import Job
 from models.orders import EnrolNode, ScanHostKey
 from workers.node.install import install
 from workers.node.runner import Runner
-from workers.openvz.driver import Abilities
-from workers.openvz.rows import row_of
+from workers.observation import observed, unreadable
+from workers.openvz.driver import Abilities, Sight
+from workers.openvz.rows import abilities_of, row_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
 from workers.transport.ssh import Link, NodeAddress, scan_host_key
@@ -49,7 +51,7 @@ def enrol(order: EnrolNode, means: Means) -> Inquiry:
         node = session.get(Node, order.node, with_for_update=True) or Node(name=order.node, site=job.site, host=order.host)
         node.host, node.port, node.user, node.host_key = order.host, order.port, order.user, answer["host_key"]
         node.state = NodeState.ACTIVE if node.state == NodeState.NEW else node.state
-        remember(session, node, answer, now)
+        remember(session, job, node, answer, now)
 
     return Inquiry(ask, keep)
 
@@ -60,10 +62,10 @@ def observe(node: Node, means: Means) -> Inquiry:
     async def ask() -> dict[str, Any]:
         return await learn(means.links.to(address_of(node)), means.clock)
 
-    def keep(session: Session, _job: Job, answer: dict[str, Any], now: datetime) -> None:
+    def keep(session: Session, job: Job, answer: dict[str, Any], now: datetime) -> None:
         row = session.get(Node, node.name, with_for_update=True)
         if row is not None:
-            remember(session, row, answer, now)
+            remember(session, job, row, answer, now)
 
     return Inquiry(ask, keep)
 
@@ -79,11 +81,29 @@ async def learn(link: Link, clock: Clock) -> dict[str, Any]:
     _usable(abilities)
     runner = Runner(link, clock=clock)
     await runner.sweep(days=SWEEP_DAYS)
-    return {"abilities": row_of(abilities), "highest_token": await runner.highest()}
+    return {"abilities": row_of(abilities), "highest_token": await runner.highest(), "shown": await _shown(link, Vzctl(abilities))}
 
 
-def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime) -> None:
-    """Keep what was learned; the breaker closes, and tokens go on above the highest that the node remembers."""
+async def _shown(link: Link, driver: Vzctl) -> list[Sight] | str:
+    """Every container of which there is a trace; or why that could not be read, which is no reason to think worse of the node."""
+    survey, listing = driver.survey(), driver.listing()
+    try:
+        sights, listed = await link.run(survey.argv, timeout=survey.timeout), await link.run(listing.argv, timeout=listing.timeout)
+        driver.judge(survey, sights)
+        driver.judge(listing, listed)
+        states = {one.ctid: one.status for one in driver.listed(listed)}
+        return [_in_state(sight, states.get(sight.ctid, "")) for sight in driver.surveyed(sights)]
+    except (Permanent, Unexpected) as error:
+        return error.why
+
+
+def _in_state(sight: Sight, status: str) -> Sight:
+    running = status in ("running", "paused")
+    return replace(sight, running=running, mounted=running or status == "mounted", suspended=status == "suspended")
+
+
+def remember(session: Session, job: Job, node: Node, answer: dict[str, Any], now: datetime) -> None:
+    """Keep what was learned, and what of it differs from the rows; the breaker closes, and tokens go on above the highest that the node remembers."""
     abilities = answer.pop("abilities")
     node.abilities, node.dialect = abilities, abilities["dialect"]
     node.memory_bytes, node.disk_bytes = abilities["memory_bytes"], abilities["disk_bytes"]
@@ -91,6 +111,11 @@ def remember(session: Session, node: Node, answer: dict[str, Any], now: datetime
     session.add(node)
     if not raise_token(session, answer["highest_token"]):
         node.finding, node.finding_why = "token leap", f"its ledger knows token {answer['highest_token']}, which no house of ours has drawn"
+    shown: list[Sight] | str = answer.pop("shown")
+    if isinstance(shown, str):
+        unreadable(session, node, shown, now=now)
+    else:
+        answer["findings"] = observed(session, node, job, shown, Vzctl(abilities_of(abilities)), now=now)
     answer |= {key: abilities[key] for key in ("dialect", "version", "kernel", "templates", "memory_bytes", "disk_free_bytes")}
 
 

@@ -220,6 +220,10 @@ def upgrade() -> None:
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("domain", sa.String(), nullable=False),
         sa.Column("containers_max", sa.Integer(), nullable=True),
+        sa.Column("foreign_containers", sa.Integer(), nullable=False),
+        sa.Column("foreign_ram_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("foreign_disk_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("foreign_addresses", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
