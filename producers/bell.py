@@ -51,6 +51,13 @@ class Bell:
         except UNAVAILABLE as error:
             log.debug("wake_lost", error=str(error))
 
+    def answers(self) -> bool:
+        """Redis is there."""
+        try:
+            return bool(self._redis.ping())
+        except UNAVAILABLE:
+            return False
+
     def close(self) -> None:
         """Give the connection back."""
         self._redis.close()

@@ -45,6 +45,21 @@ def turn(session: Session, node: Node, state: NodeState, *, by: str, because: st
     return node
 
 
+def change_node(session: Session, node: Node, wanted: dict[str, Any], *, by: str, because: str, now: datetime) -> None:
+    """State, labels, failure domain, most containers; what is not in `wanted` stays. Raises Refusal."""
+    if "state" in wanted:
+        turn(session, node, NodeState(wanted["state"]), by=by, because=because, now=now)
+    described = {name: wanted[name] for name in ("labels", "domain", "containers_max") if name in wanted}
+    if "containers_max" in described:
+        described["containers_max"] = described["containers_max"] or None
+    if described:
+        was = {name: getattr(node, name) for name in described}
+        for name, value in described.items():
+            setattr(node, name, value)
+        session.add(node)
+        audit(session, at=now, by=by, action="node describe", subject=f"node:{node.name}", because=because, data={"was": was, "now": described})
+
+
 def put_plan(session: Session, plan: Plan, *, by: str, because: str, now: datetime) -> tuple[Plan, bool]:
     """Offer a plan, or change what is offered under its name; containers keep their sizes. True when it is new. Raises BadOrder."""
     problems = {}

@@ -4,7 +4,6 @@ from typing import Any
 
 from models.access import Audit, Token
 from models.clock import stamp
-from models.findings import Finding
 from models.fleet import Container, Node, Plan, Pool
 from models.jobs import Begun, Event, Job
 
@@ -138,9 +137,3 @@ def token_shape(token: Token) -> dict[str, Any]:
 def audit_shape(entry: Audit) -> dict[str, Any]:
     """Who did what."""
     return entry.model_dump() | {"at": stamp(entry.at)}
-
-
-def finding_shape(finding: Finding) -> dict[str, Any]:
-    """A difference between the rows and a node."""
-    moments = {name: stamp(getattr(finding, name)) for name in ("first_seen", "last_seen", "gone_at")}
-    return finding.model_dump() | moments

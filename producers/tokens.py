@@ -36,6 +36,8 @@ def create(
 ) -> tuple[Token, str]:
     """A new token and its secret, which is shown this once; raises BadOrder for a name that was used before."""
     _not_past(expires_at, now)
+    if customer is not None and scope in {Scope.OPERATE, Scope.ADMIN}:
+        raise BadOrder({"customer": f"scope {scope} concerns the whole house; a token of one customer has read or order"})
     if session.get(Token, name) is not None:
         raise BadOrder({"name": f"there is a token {name!r} already; renew it to have another secret, for order keys belong to its name"})
     secret = _secret()

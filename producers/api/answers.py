@@ -209,11 +209,23 @@ class Finding(BaseModel):
     node: str
     subject: str
     why: str
-    repair: dict[str, Any] = Field(description="The order that would mend it; empty: a person must look.")
+    repair: dict[str, Any] | None = Field(description="The order that would mend it; null: a person must look.")
     first_seen: datetime
     last_seen: datetime
     gone_at: datetime | None
-    job_id: str | None
+    job: str | None = Field(description="The repair that was ordered.")
+
+
+class Repair(BaseModel):
+    """The order that mends a finding and, when it was placed, its job."""
+
+    finding: Finding
+    order: dict[str, Any]
+    does: str
+    why: str
+    job: str | None
+    replay: bool = Field(description="It had been ordered before and has not ended.")
+    dry_run: bool
 
 
 class Token(BaseModel):

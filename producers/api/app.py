@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from producers.api import access, catalogue, containers, events, findings, health, jobs, nodes, orders, webhooks
 from producers.api.body import Body
+from producers.api.document import document
 from producers.api.doorbell import Doorbell
 from producers.api.ends import Ends
 from producers.api.envelope import Envelope
@@ -24,23 +25,8 @@ from producers.house import House
 THREADS = 16  # no more than the database gives connections at once
 
 
-class _JobId(Convertor[str]):
-    regex = "[0-9A-Za-z]{26}"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("jobid", _JobId())
-
-
 def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     """The API of this house; the caller closes the house."""
-    from producers.api import events, jobs, orders, webhooks  # noqa: PLC0415 - their paths need the convertor above
-
     settings = settings or ApiSettings()
 
     @asynccontextmanager
@@ -61,13 +47,15 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.state.house = house
     app.state.closing = threading.Event()  # set when the service stops: whoever waits or streams lets go
     app.state.ends = Ends(house.database, app.state.closing)
+    app.state.limits = Limits(house.clock, rate=settings.api_rate, burst=settings.api_burst)
     app.add_middleware(Body)  # the innermost; each that follows goes around it
-    app.add_middleware(Gate, house=house, limits=Limits(house.clock, rate=settings.api_rate, burst=settings.api_burst))
+    app.add_middleware(Gate, house=house, limits=app.state.limits)
     app.add_middleware(Envelope)
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    for module in (orders, jobs, events, webhooks):
+    for module in (orders, jobs, containers, nodes, catalogue, findings, events, webhooks, access, health):
         app.include_router(module.router)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 

@@ -1,39 +1,172 @@
 """`/v1/jobs`: what became of orders, and what may be done about it."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
+from models.access import Scope
+from models.jobs import Job
+from models.kinds import KINDS
+from models.lifecycle import FINAL, State
+from models.whitelist import Word
 from producers.api import answers
-from producers.api.gate import Reader, TheHouse
-from producers.api.placing import visible
+from producers.api.gate import Operator, Orderer, Reader, TheHouse, require, unbound
+from producers.api.orders import HEADERS, Because, Wait
+from producers.api.pages import Cursor, Limit, Page, page, seen
+from producers.api.paths import JobId
+from producers.api.placing import SCOPES, persist, visible
 from producers.api.rendering import job_answer
-from producers.api.tags import tagged
+from producers.api.tags import TAGGED, tagged
+from producers.audit import audit
 from producers.house import House
+from producers.jobs import CHOICES, Choice, cancel, resolve, retry
+from producers.passwords import hand_out
 from producers.story import story, story_shape
 from producers.tokens import Caller
 from producers.why import why
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
-JobId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{26}$", description="The job's id.", examples=["01JD8QF3Z5X0RQ2M8B7C4E6N9T"])]
 
 
-@router.get("/jobs/{job_id:jobid}", operation_id="getJob", response_model=answers.JobStory)
-async def get_job(
-    request: Request,
-    house: TheHouse,
-    caller: Reader,
-    job_id: JobId,
-    wait: Annotated[float, Query(ge=0, le=60, description="Answer when it has ended or is stuck, at the latest after so many seconds.")] = 0,
-) -> Response:
-    """A job with its events, what was done on the node, and what holds it."""
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of what calendars hold") from None
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"there is no such kind; known: {', '.join(KINDS)}")
+    return kind
+
+
+Since = Annotated[AwareDatetime, AfterValidator(_utc)]
+KindName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(KINDS)})]
+
+
+class JobFilters(BaseModel):
+    """Which jobs; several states mean any of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: list[State] = Field(default_factory=list, max_length=len(State), description="Only these states.")
+    open: bool | None = Field(None, description="Only those that have not ended (true), or have (false).")
+    kind: KindName | None = None
+    node: Word | None = None
+    container: int | None = Field(None, ge=101, le=2_147_483_644)
+    customer: Word | None = None
+    producer: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = Field(None, description="Who asked.")
+    since: Since | None = Field(None, description="Only those accepted at or after this moment.")
+    limit: Limit = 50
+    cursor: Cursor = None
+
+
+@router.get("/jobs", operation_id="listJobs", response_model=Page[answers.Job])
+def list_jobs(request: Request, house: TheHouse, caller: Reader, filters: Annotated[JobFilters, Query()]) -> Response:
+    """Jobs, the newest first."""
+    query = select(Job).order_by(col(Job.id).desc()).limit(filters.limit + 1)
+    last = seen(filters.cursor)
+    wanted = [
+        (Job.node, filters.node), (Job.kind, filters.kind), (Job.ctid, filters.container),
+        (Job.customer, filters.customer), (Job.customer, caller.customer), (Job.producer, filters.producer),
+    ]  # fmt: skip
+    query = query.where(*(col(column) == value for column, value in wanted if value is not None))
+    if filters.state:
+        query = query.where(col(Job.state).in_(filters.state))
+    if filters.open is not None:
+        ended = col(Job.state).in_(sorted(FINAL))
+        query = query.where(~ended if filters.open else ended)
+    if filters.since is not None:
+        query = query.where(col(Job.accepted_at) >= filters.since)
+    if last is not None:
+        query = query.where(col(Job.id) < last)
+    with house.database.read() as session:
+        rows = session.exec(query).all()
+    return tagged(request, page(request, rows, limit=filters.limit, key=lambda job: job.id, shape=lambda job: job_answer(job, caller)))
+
+
+@router.get("/jobs/{job_id:jobid}", operation_id="getJob", response_model=answers.JobStory, responses=TAGGED)
+async def get_job(request: Request, house: TheHouse, caller: Reader, job_id: JobId, wait: Wait = 0) -> Response:
+    """A job with its events, what was done on the node, and what holds it. With `wait` also answered when it is stuck."""
     shape, tag = await run_in_threadpool(_story, house, caller, job_id)
     if wait and shape["ended_at"] is None:
         await request.app.state.ends.wait(shape["id"], wait)
         shape, tag = await run_in_threadpool(_story, house, caller, job_id)
     return tagged(request, shape, tag=tag)
+
+
+@router.post("/jobs/{job_id:jobid}:cancel", operation_id="cancelJob", response_model=answers.Said)
+def cancel_job(request: Request, house: TheHouse, caller: Orderer, job_id: JobId, because: Because = "") -> Response:
+    """Take a job back: at once while nothing has begun, else at the next safe point. Refused past the point of no return."""
+    with house.database.write() as session:
+        job = _within(visible(session, caller, job_id), caller)
+        sentence = cancel(house.database, session, job, by=caller.name, because=because)
+        said = {"job": job.id, "state": job.state, "what": sentence}
+    request.app.state.doorbell.ring()
+    return JSONResponse(said)
+
+
+@router.post(
+    "/jobs/{job_id:jobid}:retry",
+    operation_id="retryJob",
+    status_code=202,
+    response_model=answers.Job,
+    responses={202: {"description": "Accepted as a new job that names the old one; asked twice it is the same job.", "headers": HEADERS}},
+)
+def retry_job(request: Request, house: TheHouse, caller: Orderer, job_id: JobId, because: Because = "") -> Response:
+    """Place the order of a failed or cancelled job again."""
+
+    def work(session: Any) -> tuple[dict[str, Any], bool]:  # noqa: ANN401 - a session
+        job = _within(visible(session, caller, job_id), caller)
+        accepted = retry(house.intake, house.vault, session, job, by=caller.name, because=because, request=request.state.request_id)
+        return job_answer(accepted.job, caller), accepted.replay
+
+    shape, replay = persist(house, work)
+    request.app.state.doorbell.ring()
+    return JSONResponse(shape, 202, headers={"Location": f"/v1/jobs/{shape['id']}"} | ({"Idempotency-Replayed": "true"} if replay else {}))
+
+
+class Decision(BaseModel):
+    """What to do with a stuck job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    choice: Choice = Field(description="; ".join(f"{name}: {meaning}" for name, (_, meaning) in CHOICES.items()))
+
+
+@router.post("/jobs/{job_id:jobid}:resolve", operation_id="resolveJob", response_model=answers.Said)
+def resolve_job(request: Request, house: TheHouse, caller: Operator, job_id: JobId, decision: Decision, because: Because = "") -> Response:
+    """Decide about a stuck job."""
+    unbound(caller)
+    with house.database.write() as session:
+        job = visible(session, caller, job_id)
+        event = resolve(session, job, decision.choice, by=caller.name, because=because, now=house.database.now(session))
+        said = {"job": job.id, "state": event.state, "what": event.why}
+    request.app.state.doorbell.ring()
+    return JSONResponse(said)
+
+
+@router.post("/jobs/{job_id:jobid}:password", operation_id="fetchPassword", response_model=answers.Password)
+def fetch_password(request: Request, house: TheHouse, caller: Orderer, job_id: JobId, because: Because = "") -> Response:
+    """The root password that a job with `generate_password` made; once, and only when the job is done. Then it is erased."""
+    with house.database.write() as session:
+        job = visible(session, caller, job_id)
+        password = hand_out(session, house.vault, job)
+        now, data = house.database.now(session), {"request": request.state.request_id}
+        audit(session, at=now, by=caller.name, action="job password", subject=f"job:{job.id}", because=because, data=data)
+    return JSONResponse({"job": job.id, "password": password})
+
+
+def _within(job: Job, caller: Caller) -> Job:
+    """Who may not order a kind may not undo or repeat it either."""
+    require(caller, SCOPES.get(job.kind, Scope.ORDER))
+    return job
 
 
 def _story(house: House, caller: Caller, job_id: str) -> tuple[dict[str, Any], str]:

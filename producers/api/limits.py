@@ -14,8 +14,8 @@ class Limits:
         self._buckets: dict[str, tuple[float, float]] = {}  # name → what is in it, when that was so
         self._lock = threading.Lock()
 
-    def take(self, name: str, cost: float = 1.0) -> float:
-        """0 when it may go on, else the seconds after which it may. A dear request may leave a debt."""
+    def take(self, name: str) -> float:
+        """0 when it may go on, else the seconds after which it may."""
         if self._rate <= 0:
             return 0.0
         with self._lock:
@@ -25,5 +25,11 @@ class Limits:
             if level < 1:
                 self._buckets[name] = (level, now)
                 return (1 - level) / self._rate
-            self._buckets[name] = (level - cost, now)
+            self._buckets[name] = (level - 1, now)
             return 0.0
+
+    def charge(self, name: str, cost: float) -> None:
+        """What a request turned out to cost beyond its one; may leave a debt."""
+        with self._lock:
+            level, at = self._buckets.get(name, (self._burst, self._clock.monotonic()))
+            self._buckets[name] = (level - cost, at)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from models.orders import Order
-from producers.api import answers
+from producers.api import answers, bulk
 from producers.api.gate import Orderer, TheHouse
 from producers.api.placing import persist, place, visible
 from producers.api.rendering import job_answer
@@ -15,11 +15,11 @@ from producers.house import House
 from producers.tokens import Caller
 
 router = APIRouter(prefix="/v1", tags=["orders"])
-LONGEST_KEY = 180  # with the token's name before it, it fits the column
-KEY = r"^[!-~]{1,180}$"
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY, description="Your own name for this order. Kept for ever, per token name.")]
-Because = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$", description="Why, in your own words; kept with job and audit.")]
-Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")]
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", pattern=bulk.KEY, description="Your own name for this order; kept for ever, per token name.")
+]
+Because = Annotated[str, Query(max_length=500, pattern=bulk.PLAIN, description="Why, in your own words; kept with job and audit.")]
+Wait = Annotated[float, Query(ge=0, le=60, allow_inf_nan=False, description="Answer when the job has ended, at the latest after so many seconds.")]
 EXAMPLES: dict[str, Any] = {
     "create": {
         "summary": "A new container",
@@ -34,7 +34,6 @@ EXAMPLES: dict[str, Any] = {
 HEADERS: dict[str, Any] = {
     "Location": {"description": "Address of the job.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true` when this key had brought this order before.", "schema": {"type": "string"}},
-    "ETag": {"schema": {"type": "string"}},
 }
 
 
@@ -57,7 +56,11 @@ async def place_order(
     because: Because = "",
     wait: Wait = 0,
 ) -> Response:
-    """Accept an order. The same key and order again gives the same job; the same key with another order is refused."""
+    """Accept an order. The same key and order again gives the same job; the same key with another order is refused.
+
+    A well-formed order may still be wrong (422: there is no such plan), impossible now (409: no room, not while it is
+    suspended) or not allowed (403). Then nothing was changed.
+    """
     shape, replay = await run_in_threadpool(
         _place, house, caller, order, key=idempotency_key or "", because=because, request=request.state.request_id
     )
@@ -66,8 +69,22 @@ async def place_order(
         await request.app.state.ends.wait(shape["id"], wait)
         shape = await run_in_threadpool(_read, house, caller, shape["id"])
     headers = {"Location": f"/v1/jobs/{shape['id']}"} | ({"Idempotency-Replayed": "true"} if replay else {})
-    status = 200 if wait and shape["ended_at"] is not None else 202
-    return JSONResponse(shape, status, headers=headers)
+    return JSONResponse(shape, 200 if wait and shape["ended_at"] is not None else 202, headers=headers)
+
+
+@router.post(
+    "/orders:bulk",
+    operation_id="placeOrders",
+    status_code=207,
+    response_model=bulk.Answer,
+    responses={207: {"description": "One answer for each item, in their order."}},
+)
+async def place_orders(request: Request, house: TheHouse, caller: Orderer, orders: bulk.Orders) -> Response:
+    """Up to 1000 orders, each for itself: what can be accepted is, the rest is told item by item. Safe to send again whole."""
+    answered = await run_in_threadpool(bulk.place_each, house, caller, orders.items, request=request.state.request_id, path=request.url.path)
+    request.app.state.doorbell.ring()
+    request.app.state.limits.charge(caller.name, len(orders.items) / bulk.ITEMS_A_REQUEST)
+    return JSONResponse({"items": answered}, 207)
 
 
 def _place(house: House, caller: Caller, order: Order, *, key: str, because: str, request: str) -> tuple[dict[str, Any], bool]:

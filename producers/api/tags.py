@@ -31,3 +31,9 @@ def plain(value: object) -> object:
 
 def _has(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag.removeprefix("W/") in [one.strip().removeprefix("W/") for one in header.split(",")]
+
+
+TAGGED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"ETag": {"description": "Send it as If-None-Match.", "schema": {"type": "string"}}}},
+    304: {"description": "As before: what If-None-Match names is still so."},
+}
