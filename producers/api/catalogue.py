@@ -82,7 +82,7 @@ def get_plan(request: Request, house: TheHouse, _caller: Reader, name: PlanName)
 
 
 @router.put(
-    "/plans/{name}", operation_id="putPlan", response_model=answers.Plan, responses={201: {"model": answers.Plan} | MADE[201], 200: MADE[200]}
+    "/plans/{name}", operation_id="putPlan", response_model=answers.Plan, responses={201: {"model": answers.Plan, "description": "It is new."}}
 )
 def set_plan(house: TheHouse, caller: Operator, name: PlanName, sizes: PlanSizes, because: Because = "") -> Response:
     """Offer a plan, or change it for orders to come: containers keep the sizes they were ordered with."""
@@ -128,7 +128,7 @@ def get_pool(request: Request, house: TheHouse, caller: Reader, name: PoolName) 
 
 
 @router.put(
-    "/pools/{name}", operation_id="putPool", response_model=answers.Pool, responses={201: {"model": answers.Pool} | MADE[201], 200: MADE[200]}
+    "/pools/{name}", operation_id="putPool", response_model=answers.Pool, responses={201: {"model": answers.Pool, "description": "It is new."}}
 )
 def set_pool(house: TheHouse, caller: Operator, name: PoolName, given: PoolRange, because: Because = "") -> Response:
     """Add a pool, or change how it is used; its range only while none of its addresses is in use."""

@@ -14,6 +14,10 @@ way, send the same request again and there is still one job. Keys are kept for e
 """
 EVERYWHERE = (400, 413, 415, 422, 429, 500, 503)  # what any request may be answered with, beside its own
 BEHIND_THE_GATE = (401, 403, 408)
+HEADERS = {
+    "RequestId": {"description": "The request's id, given or made up; the log has it too.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds.", "schema": {"type": "string"}},
+}
 NO_BODY = {"get", "delete"}
 
 
@@ -26,6 +30,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             schemas.pop(name, None)
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs", {}) | {"Problem": problem})
+        described["components"]["responses"] = {f"Problem{code}": _problem(code) for code in TITLES}
+        described["components"]["headers"] = HEADERS
         for path, operations in described["paths"].items():
             for method, operation in operations.items():
                 _complete(path, method, operation)
@@ -44,15 +50,17 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     for code in sorted(codes):
         told = responses.get(str(code))
         if told is None or code == 422:
-            responses[str(code)] = _problem(code)
-    for code, response in responses.items():
-        response.setdefault("headers", {})["X-Request-Id"] = {"description": "The request's id; the log has it too.", "schema": {"type": "string"}}
-        if code in {"429", "503"}:
-            response["headers"]["Retry-After"] = {"description": "Seconds.", "schema": {"type": "string"}}
+            responses[str(code)] = {"$ref": f"#/components/responses/Problem{code}"}
+    for response in responses.values():
+        if "$ref" not in response:
+            response.setdefault("headers", {})["X-Request-Id"] = {"$ref": "#/components/headers/RequestId"}
 
 
 def _problem(code: int) -> dict[str, Any]:
     kind, title = TITLES[code]
     example = {"type": f"urn:vzq:problem:{kind}", "title": title, "status": code, "detail": "…", "instance": "/v1/…", "request": "9f2c4e6a8b0d1f35"}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example | {"errors": [], "reasons": {}, "job": None}}
-    return {"description": title, "content": {"application/problem+json": content}}
+    headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    if code in {429, 503}:
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    return {"description": title, "headers": headers, "content": {"application/problem+json": content}}

@@ -61,9 +61,8 @@ async def place_order(
     A well-formed order may still be wrong (422: there is no such plan), impossible now (409: no room, not while it is
     suspended) or not allowed (403). Then nothing was changed.
     """
-    shape, replay = await run_in_threadpool(
-        _place, house, caller, order, key=idempotency_key or "", because=because, request=request.state.request_id
-    )
+    told = {"key": idempotency_key or "", "because": because, "request": request.state.request_id}
+    shape, replay = await run_in_threadpool(_place, house, caller, order, **told)
     request.app.state.doorbell.ring()
     if wait and shape["ended_at"] is None:
         await request.app.state.ends.wait(shape["id"], wait)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from models.kinds import KINDS
 from models.vault import VaultError
 from producers.refusals import BadOrder, KeyReused, NoRoom, Refusal
 
@@ -83,29 +84,13 @@ class Fault(Exception):
 
 def fault_of(error: Exception) -> Fault | None:
     """The answer to an exception; None for what nobody foresaw."""
-    match error:
-        case Fault():
-            return error
-        case BadOrder():
-            return Fault(422, str(error), errors=error.problems)
-        case KeyReused():
-            said = dict.fromkeys(error.fields, "differs from the order that this key stands for")
-            return Fault(422, str(error), errors=said, kind="key-reused", job=error.job_id)
-        case NoRoom():
-            return Fault(409, str(error), reasons=error.reasons, kind="no-room")
-        case Refusal():
-            return Fault(409, str(error))
-        case RequestValidationError() | ValidationError():
-            return _invalid(error.errors())
-        case HTTPException():
-            return _http(error)
-        case IntegrityError():
-            return Fault(409, "somebody else wrote the same rows at this moment; send the request again", kind="conflict")
-        case VaultError():
-            return _unavailable("the service cannot seal secrets: its key file cannot be used; its log says why")
-    if isinstance(error, AWAY):
-        return _unavailable("the database does not answer; nothing was accepted, send the request again with the same Idempotency-Key")
-    return None
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, Refusal):
+        return _refusal(error)
+    if isinstance(error, RequestValidationError | ValidationError):
+        return _invalid(error.errors())
+    return _http(error) if isinstance(error, HTTPException) else _trouble(error)
 
 
 def answer(fault: Fault, *, path: str, request: str) -> Response:
@@ -113,6 +98,29 @@ def answer(fault: Fault, *, path: str, request: str) -> Response:
     problem = fault.problem(path=path[:512], request=request).model_dump(exclude_defaults=False)
     body = json.dumps(problem, ensure_ascii=True).encode()
     return Response(body, fault.status, media_type="application/problem+json", headers=fault.headers)
+
+
+def _refusal(error: Refusal) -> Fault:
+    match error:
+        case BadOrder():
+            return Fault(422, str(error), errors=error.problems)
+        case KeyReused():
+            said = dict.fromkeys(error.fields, "differs from the order that this key stands for")
+            return Fault(422, str(error), errors=said, kind="key-reused", job=error.job_id)
+        case NoRoom():
+            return Fault(409, str(error), reasons=error.reasons, kind="no-room")
+    return Fault(409, str(error))
+
+
+def _trouble(error: Exception) -> Fault | None:
+    match error:
+        case IntegrityError():
+            return Fault(409, "somebody else wrote the same rows at this moment; send the request again", kind="conflict")
+        case VaultError():
+            return _unavailable("the service cannot seal secrets: its key file cannot be used; its log says why")
+    if isinstance(error, AWAY):
+        return _unavailable("the database does not answer; nothing was accepted, send the request again with the same Idempotency-Key")
+    return None
 
 
 def _unavailable(detail: str) -> Fault:
@@ -144,6 +152,4 @@ def _invalid(errors: Sequence[Any]) -> Fault:
 
 def _named(where: Sequence[str]) -> str:
     """`create-container.hostname` is `hostname` to whoever sent it: pydantic puts the branch of the union before it."""
-    from models.kinds import KINDS  # noqa: PLC0415
-
     return ".".join(part[:64] for part in where if part not in KINDS) or "body"
