@@ -1,16 +1,19 @@
 """Orders that repeat: look at every node now and then, and soon again at one that was ill."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import or_
 from sqlmodel import col, select
 
 from models.database import Database
-from models.fleet import Node, NodeState
+from models.fleet import Container, Node, NodeState
 from models.jobs import Job
 from models.lifecycle import FINAL, State
-from models.orders import ObserveNode
+from models.orders import ObserveNode, PurgeContainer
+from models.standing import Standing
 from producers.intake import Intake
+from producers.refusals import Refusal
 
 OBSERVE_EVERY = timedelta(minutes=5)
 
@@ -37,3 +40,23 @@ class Observation:
             for node in nodes:
                 self._intake.submit(session, ObserveNode(node=node.name, site=node.site), by="vzq", because="periodic look")
             return len(nodes)
+
+
+class Purges:
+    """Orders the purge of each terminated container whose grace is over; the key makes it one order however often this runs."""
+
+    def __init__(self, database: Database, intake: Intake) -> None:
+        self._database = database
+        self._intake = intake
+
+    def run_once(self) -> int:
+        """How many containers are due."""
+        with self._database.write() as session:
+            now = self._database.now(session)
+            query = select(Container).where(Container.standing == Standing.TERMINATED, col(Container.purge_at) <= now).order_by(col(Container.ctid))
+            due = session.exec(query.limit(100)).all()
+            for container in due:
+                key = f"purge:{container.job_id}:{container.purge_at}"
+                with suppress(Refusal):  # e.g. it is being revived this moment
+                    self._intake.submit(session, PurgeContainer(ctid=container.ctid), by="vzq", because="its grace is over", key=key)
+            return len(due)

@@ -23,7 +23,7 @@ from producers.dispatcher import Dispatcher
 from producers.house import House, open_house
 from producers.metrics import DispatcherMeters, FromDatabase
 from producers.passwords import Unfetched
-from producers.periodic import Observation
+from producers.periodic import Observation, Purges
 from producers.webhooks.deliver import Deliverer
 from producers.webhooks.settings import WebhookSettings
 
@@ -56,6 +56,7 @@ class Service:
         self._dispatcher = Dispatcher(house.database, house.bell, house.clock, name=name)
         self._observation = Observation(house.database, house.intake)
         self._deliverer = Deliverer(house.database, house.vault, house.clock, networks=WebhookSettings().networks)
+        self._purges = Purges(house.database, house.intake)
         self._unfetched = Unfetched(house.database, kept=settings.password_kept)
         self._meters = DispatcherMeters(registry)
         registry.register(FromDatabase(house.database))
@@ -96,6 +97,7 @@ class Service:
         while not self._stopping.wait(PERIODIC_S):
             self._guarded(self._observation.run_once)
             self._guarded(self._unfetched.run_once)
+            self._guarded(self._purges.run_once)
 
     def _webhooks(self) -> None:
         while not self._stopping.wait(WEBHOOKS_S):
