@@ -11,7 +11,9 @@ from workers.commands import Finished
 VZQ_CT = Path(__file__).parents[2] / "workers" / "node" / "vzq-ct"
 JOB, OTHER = "01JD0000000000000000000000", "01JD0000000000000000000001"
 BUSYBOX = shutil.which("busybox")
-APPLETS = ("sh", "sed", "df", "ln", "dd", "tr", "rm", "mv", "rmdir", "grep", "date", "uname", "printf", "tee", "cat")
+APPLETS = (
+    "sh", "sed", "df", "ln", "dd", "tr", "rm", "mv", "rmdir", "grep", "date", "uname", "printf", "tee", "cat", "cp", "wc", "mkdir", "du",
+)  # fmt: skip
 SHELLS = {
     "dash": ["dash"],
     "bash": ["bash"],

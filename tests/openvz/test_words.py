@@ -15,7 +15,7 @@ from workers.openvz.vzctl import Vzctl
 pytestmark = pytest.mark.quick
 
 MIB, GIB = 1 << 20, 1 << 30
-JOB = "01JD0000000000000000000000"
+JOB, OWNER = "01JD0000000000000000000000", "01JD0000000000000000000001"
 PLAN = Limits(ram_bytes=512 * MIB, swap_bytes=256 * MIB, disk_bytes=10 * GIB, inodes=None, cpus=2, cpuunits=1000)
 WITH_INODES = Limits(ram_bytes=512 * MIB, swap_bytes=0, disk_bytes=10 * GIB, inodes=200000, cpus=1, cpuunits=500)
 NAMES = Identity("a.example", name="a1", description="web: of 4711", nameservers=("10.0.0.1", "2001:DB8::1"), searchdomain="example")
@@ -38,6 +38,12 @@ WORDS: list[tuple[Command, str, list[str]]] = [
     (NEW.plant(101, JOB, sample="vswap-256m", layout="simfs"), "plant", ["vzq-ct", "plant", "101", JOB, "vswap-256m", "simfs"]),
     (NEW.clean(101, JOB), "clean", ["vzq-ct", "clean", "101", JOB]),
     (NEW.unplant(101, JOB), "unplant", ["vzq-ct", "unplant", "101", JOB]),
+    (NEW.adopt(101, JOB), "adopt", ["vzq-ct", "adopt", "101", JOB]),
+    (NEW.aside(101, JOB, OWNER), "aside", ["vzq-ct", "aside", "101", JOB, OWNER]),
+    (NEW.back(101, JOB), "back", ["vzq-ct", "back", "101", JOB]),
+    (NEW.drop(101, JOB), "drop", ["vzq-ct", "drop", "101", JOB]),
+    (NEW.keys(101, JOB), "keys", ["vzq-ct", "keys", "101", JOB]),
+    (NEW.usage(101), "usage", ["vzq-ct", "usage", "101"]),
     (NEW.create(101, template="debian-12", layout="simfs", limits=PLAN), "create",
      ["vzctl", "create", "101", "--ostemplate", "debian-12", "--layout", "simfs"]),
     (NEW.create(101, template="debian-12", layout="ploop", limits=PLAN), "create",
@@ -61,6 +67,10 @@ WORDS: list[tuple[Command, str, list[str]]] = [
     (NEW.remove_addresses(101, ["10.1.0.1"]), "remove-addresses", ["vzctl", "set", "101", "--ipdel", "10.1.0.1", "--save"]),
     (NEW.set_onboot(101, onboot=True), "set-onboot", ["vzctl", "set", "101", "--onboot", "yes", "--save"]),
     (NEW.set_onboot(101, onboot=False), "set-onboot", ["vzctl", "set", "101", "--onboot", "no", "--save"]),
+    (NEW.set_disabled(101, disabled=True), "set-disabled", ["vzctl", "set", "101", "--disabled", "yes", "--save"]),
+    (NEW.set_disabled(101, disabled=False), "set-disabled", ["vzctl", "set", "101", "--disabled", "no", "--save"]),
+    (NEW.set_identity(101, Identity("a.example", name="")), "set-identity",
+     ["vzctl", "set", "101", "--hostname", "a.example", "--name", "", "--save"]),
     (NEW.set_password(101, "root", "S3cret-pw"), "set-password", ["vzctl", "exec2", "101", "-"]),
     (NEW.start(101), "start", ["vzctl", "start", "101"]),
     (NEW.stop(101), "stop", ["vzctl", "stop", "101"]),
@@ -111,7 +121,9 @@ BY_CTID: list[Callable[[int], Command]] = [
     lambda ctid: NEW.create(ctid, template="t", layout="simfs", limits=PLAN), lambda ctid: NEW.set_limits(ctid, PLAN),
     lambda ctid: NEW.set_identity(ctid, NAMES), lambda ctid: NEW.add_addresses(ctid, ["10.0.0.1"]),
     lambda ctid: NEW.remove_addresses(ctid, ["10.0.0.1"]), lambda ctid: NEW.set_onboot(ctid, onboot=True),
-    lambda ctid: NEW.set_password(ctid, "root", "long-enough"),
+    lambda ctid: NEW.set_password(ctid, "root", "long-enough"), lambda ctid: NEW.set_disabled(ctid, disabled=True),
+    NEW.usage, lambda ctid: NEW.adopt(ctid, JOB), lambda ctid: NEW.aside(ctid, JOB, OWNER), lambda ctid: NEW.back(ctid, JOB),
+    lambda ctid: NEW.drop(ctid, JOB), lambda ctid: NEW.keys(ctid, JOB),
 ]  # fmt: skip
 
 BAD_PLANS = [
@@ -143,6 +155,7 @@ PLACES: dict[str, tuple[Callable[[str], Command], Callable[[str], bool]]] = {
     "template": (lambda text: NEW.create(101, template=text, layout="simfs", limits=PLAN), lambda text: bool(WORD.fullmatch(text))),
     "layout": (lambda text: NEW.create(101, template="t", layout=text, limits=PLAN), lambda text: text in ("simfs", "ploop")),
     "sample": (lambda text: NEW.plant(101, JOB, sample=text, layout="simfs"), lambda text: bool(WORD.fullmatch(text))),
+    "owner": (lambda text: NEW.aside(101, JOB, text), lambda text: len(text) == 26 and text.isascii() and text.isalnum()),
     "job": (lambda text: NEW.clean(101, text), lambda text: len(text) == 26 and text.isascii() and text.isalnum()),
     "user": (lambda text: NEW.set_password(101, text, "long-enough"), lambda text: bool(WORD.fullmatch(text))),
     "password": (lambda text: NEW.set_password(101, "root", text), lambda text: bool(PASSWORD.fullmatch(text))),
