@@ -237,4 +237,4 @@ Verb = (
 Order = Annotated[
     CreateContainer | Verb | AdoptContainer | ClearDebris | ScanHostKey | EnrolNode | ObserveNode | CheckQueue, Field(discriminator="kind")
 ]
-ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+ORDER: TypeAdapter[Order] = TypeAdapter(Order, config=ConfigDict(hide_input_in_errors=True))  # an input may be a password
