@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from models.database import Database
+from models.errors import Withdrawn
 from models.jobs import Begun, Job
 from models.lifecycle import Cause
 from workers.claims import Claim, held
@@ -50,7 +51,7 @@ class Journal:
         return self._claim.job.begun
 
     async def begin(self, step: str, direction: str, *, progress: float, pivot: bool) -> Begun:
-        """Write down a new try and its number; raises Stale when the job is no longer ours."""
+        """Write down a new try and its number; raises Stale when the job is no longer ours, Withdrawn when cancel was asked for."""
         begun = await self._store.write(lambda session: self._begin(session, step, direction, progress, pivot=pivot), job=self._claim.job.id)
         self._written()
         self._claim.journal.append(begun)
@@ -103,12 +104,14 @@ class Journal:
         job = held(session, self._claim, self._worker)
         now = self._database.now(session)
         self.flush(session, now)
-        tries = [begun.attempt for begun in self._claim.journal if (begun.step, begun.direction) == (step, direction)]
-        attempt = max(tries, default=0) + 1
-        same = select(Begun).where(Begun.job_id == job.id, Begun.step == step, Begun.direction == direction, Begun.attempt == attempt)
-        known = session.exec(same).first()
-        if known is not None:  # this very write got through and only its answer was lost
-            return known
+        same = select(Begun).where(Begun.job_id == job.id, Begun.step == step, Begun.direction == direction).order_by(col(Begun.attempt).desc())
+        last = session.exec(same).first()  # of another place too: a job that was displaced began there
+        known = {begun.id for begun in self._claim.journal}
+        if last is not None and last.token == self._claim.token and last.id not in known:
+            return last  # this very write got through and only its answer was lost
+        if job.cancel_asked and direction == "do" and not job.past_pivot:
+            raise Withdrawn("cancelled on request")  # the last safe point: a cancel that was answered is never overtaken by a step
+        attempt = last.attempt + 1 if last is not None else 1
         begun = Begun(job_id=job.id, step=step, direction=direction, attempt=attempt, node=job.node or "", token=self._claim.token, at=now)
         job.step, job.progress, job.begun, job.past_pivot = step, progress, True, job.past_pivot or pivot
         session.add(begun)
