@@ -100,7 +100,7 @@ def place_orders(installation: Installation, number: int) -> None:
 def _dramatiq(place: Place, _batch: int) -> Iterator[Contest]:
     place.empty_redis()
     broker = RedisBroker(url=place.redis_url)
-    actor = dramatiq.Actor(lambda number: None, broker=broker, actor_name="nothing", queue_name="default", priority=0, options={})
+    actor = dramatiq.Actor(lambda _number: None, broker=broker, actor_name="nothing", queue_name="default", priority=0, options={})
     words = ("-p", "1", "-t", "8", "tests.bench.rivals.bare_dramatiq")
     with (
         closing(broker),

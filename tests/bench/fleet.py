@@ -21,11 +21,17 @@ def furnish(installation: Installation, *, nodes: int = 0) -> None:
         session.add(Pool(name="public", site="main", cidr="127.64.0.0/16", first="127.64.0.1", last="127.64.255.254", probe="tcp:7000"))
         session.add_all(
             Node(
-                name=f"node-{number}", site="main", host="127.0.0.1", state=NodeState.ACTIVE, dialect="vzctl", memory_bytes=4096 * GIB, disk_bytes=65536 * GIB,
+                name=f"node-{number}",
+                site="main",
+                host="127.0.0.1",
+                state=NodeState.ACTIVE,
+                dialect="vzctl",
+                memory_bytes=4096 * GIB,
+                disk_bytes=65536 * GIB,
                 abilities={"templates": [TEMPLATE], "ctids": [], "version": "4.11"},
             )
             for number in range(nodes)
-        )  # fmt: skip
+        )
 
 
 @contextmanager

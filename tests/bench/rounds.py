@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,12 +92,12 @@ def _past(database: Database, *, jobs: int, nodes: int) -> None:
     with database.engine.begin() as connection:
         for rows in _chunks(_node_rows(nodes), CHUNK):
             connection.execute(sa.insert(Node), rows)
-    walk = _job_rows(jobs, now)
+    walk, numbers = _job_rows(jobs, now), count(1)  # numbered, as the relay left them
     while rows := list(islice(walk, CHUNK)):
         with database.engine.begin() as connection:
             connection.execute(sa.insert(Job), rows)
             events = [
-                {"job_id": row["id"], "at": now, "cause": cause, "state": state, "why": "", "data": {}}
+                {"number": next(numbers), "job_id": row["id"], "at": now, "cause": cause, "state": state, "why": "", "data": {}}
                 for row in rows
                 for cause, state in ((Cause.ACCEPTED, State.QUEUED), (Cause.FINISHED, row["state"]))
             ]

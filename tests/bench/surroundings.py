@@ -71,9 +71,8 @@ class Place:
             argv = [*process.args, *(word for name, value in IN_EARNEST.items() for word in ("-c", f"{name}={value}"))]
             servers.stop(process)
             user = servers.NOBODY if os.geteuid() == 0 else None
-            again = subprocess.Popen(
-                argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, cwd=self.folder / "p", preexec_fn=servers._tied
-            )  # noqa: PLW1509
+            quiet = subprocess.DEVNULL
+            again = subprocess.Popen(argv, stdout=quiet, stderr=quiet, user=user, cwd=self.folder / "p", preexec_fn=servers._tied)  # noqa: PLW1509
             self.stack.callback(servers.stop, again)
             wait_until(lambda: _connects(url), "PostgreSQL with fsync")
             self._postgres_url = url
