@@ -7,6 +7,7 @@ from typing import Any
 
 from models.fleet import Container, ContainerState
 from models.standing import Standing
+from models.whitelist import JOB_ID
 from workers.openvz.driver import Driver, Identity, Limits, Sight
 
 STANDS = {Standing.RUNNING: "start-container", Standing.STOPPED: "stop-container", Standing.SUSPENDED: "suspend-container"}
@@ -129,6 +130,8 @@ def _debris(sight: Sight, books: Books) -> Difference:
         what, repair = f"the copy of container {ct} that `vzmigrate -r no` keeps; {look}", {}
     elif sight.private == "full":
         what, repair = f"files of a container {ct} without {'an end' if sight.conf is not None else 'a configuration'}; {look}", {}
+    elif mark is not None and not JOB_ID.fullmatch(mark):
+        what, repair = f"leftovers of container {ct} with the mark {_shown(mark)}, which is none of ours; {look}", {}
     elif mark is not None:
         what = f"what job {_shown(mark)} left of container {ct}"
         repair |= {"of": mark}
@@ -157,10 +160,10 @@ def _of_row(row: Container, sight: Sight | None, books: Books, driver: Driver) -
         why = f"container {ct} on {row.node} carries {told}: somebody made it anew, or the database was restored; adopt it if it is the right one"
         yield Difference("wrong-mark", subject, why, {"kind": "adopt-container", "node": row.node, "ctid": ct})
     else:
-        yield from _standing(row, sight, driver)
+        yield from _addresses(row, sight, books, driver)  # first: a container answers only at an address that it has
         yield from _limits(row, sight, driver)
         yield from _names(row, sight, driver)
-        yield from _addresses(row, sight, books, driver)
+        yield from _standing(row, sight, driver)
 
 
 def _standing(row: Container, sight: Sight, driver: Driver) -> Iterator[Difference]:
@@ -238,7 +241,7 @@ def _addresses(row: Container, sight: Sight, books: Books, driver: Driver) -> It
     lacking = [address for address in wanted if not driver.has_addresses(sight, [address])]
     extra = [address for address in plain_addresses(sight) if address not in wanted and books.pooled(address)]
     what = [f"lacks {', '.join(lacking)}"] if lacking else []
-    what += [f"has {', '.join(extra)}, which is not its own: take it away with `vzctl set {row.ctid} --ipdel … --save`"] if extra else []
+    what += [f"has {', '.join(extra)}, not its own: take it away with `vzctl set {row.ctid} --ipdel ADDRESS --save`"] if extra else []
     if what:
         repair: dict[str, Any] = {"kind": "add-address", "ctid": row.ctid, "address": lacking[0]} if lacking else {}
         yield Difference("wrong-addresses", str(row.ctid), f"container {row.ctid} on {row.node} {' and '.join(what)}", repair)

@@ -53,4 +53,7 @@ def _amount(text: str, unit: int) -> int | None:
     number, factor = text, unit
     if text[-1:].upper() in _UNIT_BYTES:
         number, factor = text[:-1], _UNIT_BYTES[text[-1:].upper()]
-    return int(number) * factor if number.isascii() and number.isdigit() else None
+    whole, point, part = number.partition(".")  # vzctl's own samples say 2.2G
+    if not (whole.isascii() and whole.isdigit() and (not point or (part.isascii() and part.isdigit()))):
+        return None
+    return int(whole) * factor + (int(part) * factor // 10 ** len(part) if part else 0)
