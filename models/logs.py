@@ -3,12 +3,33 @@
 import logging
 import os
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 
+class Unfailing:
+    """A stream whose trouble is nobody's: a full disk or a reader that went away costs lines, never the thread that wrote one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As the stream's own, but a line that cannot be written is dropped."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As the stream's own; never raises for the file system."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure() -> None:
     """Set up structlog; VZQ_LOG_LEVEL picks the level (default info)."""
+    stream = Unfailing(sys.stderr)
     level = logging.getLevelNamesMapping().get(os.environ.get("VZQ_LOG_LEVEL", "info").upper(), logging.INFO)
     structlog.configure(
         processors=[
@@ -19,7 +40,7 @@ def configure() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", stream)),  # print() asks for no more than it has
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(message)s")
