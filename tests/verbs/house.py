@@ -198,7 +198,7 @@ class VerbHouse:
             self._woken.clear()
             self.dispatcher.go_round()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), 0.05 if self.tasks else 0.5)
+                await asyncio.wait_for(self._woken.wait(), 0.25 if self.tasks else 0.05)
             if not self.tasks:
                 self._hurry()
 
@@ -222,13 +222,13 @@ class VerbHouse:
         return await answers(address, "tcp:7000")
 
     def _hurry(self) -> None:
+        now = self.clock.now()
         with self.database.read() as session:
-            due = session.exec(select(Job.due_at).where(col(Job.state).in_((State.QUEUED, State.UNDOING))).order_by(col(Job.due_at))).first()
-            broken = session.exec(select(Node.broken_until).where(col(Node.broken_until).is_not(None))).first()
-        for hour in (due, broken if due else None):
-            if hour is not None and hour > self.clock.now():
-                self.clock.ahead += hour - self.clock.now()
-                self._woken.set()
+            waiting = col(Job.state).in_((State.QUEUED, State.UNDOING)), col(Job.due_at) > now
+            hours = [*session.exec(select(Job.due_at).where(*waiting)), *session.exec(select(Node.broken_until).where(col(Node.broken_until) > now))]
+        if hours:
+            self.clock.ahead += min(hour for hour in hours if hour is not None) - now
+            self._woken.set()
 
     # -- looking --------------------------------------------------------------------------------------------------
 
