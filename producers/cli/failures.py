@@ -7,6 +7,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.database import SchemaError
+from models.kinds import KINDS
 from models.vault import VaultError
 from producers.cli.door import Unusable, shown_url
 from producers.cli.screen import warn
@@ -68,9 +69,7 @@ def complaints(error: ValidationError) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-_UNION_PARTS = {  # what pydantic adds to the place of an error to say which branch of a union it tried
-    "create-container", "scan-host-key", "enrol-node", "observe-node", "check-queue",
-}  # fmt: skip
+_UNION_PARTS = frozenset(KINDS)  # what pydantic adds to the place of an error to say which branch of a union it tried
 
 
 def _database(error: DBAPIError | PoolTimeout) -> str:
