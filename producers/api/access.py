@@ -12,13 +12,14 @@ from models.whitelist import Word
 from producers import tokens
 from producers.api import answers
 from producers.api.gate import Admin, TheHouse, unbound
-from producers.api.jobs import Since
+from producers.api.moments import Moment
 from producers.api.orders import Because
 from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.paths import TokenName
 from producers.api.problems import Fault
 from producers.api.tags import TAGGED, tagged
 from producers.shapes import audit_shape, token_shape
+from producers.tokens import Caller
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
@@ -31,7 +32,7 @@ class TokenWish(BaseModel):
     name: Word = Field(description="Order keys belong to it; choose one per client.")
     scope: Scope
     customer: Word | None = Field(None, description="Sees and orders only this customer's containers; with scope read or order.")
-    expires_at: Since | None = Field(None, description="For ever if left out.")
+    expires_at: Moment | None = Field(None, description="For ever if left out.")
 
 
 class Renewal(BaseModel):
@@ -39,7 +40,7 @@ class Renewal(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    expires_at: Since | None = Field(None, description="For ever if left out.")
+    expires_at: Moment | None = Field(None, description="For ever if left out.")
 
 
 class Tokens(BaseModel):
@@ -67,24 +68,24 @@ def create_token(house: TheHouse, caller: Admin, wish: TokenWish, because: Becau
     return JSONResponse(token_shape(token) | {"secret": secret}, 201)
 
 
-@router.post("/tokens/{name}:renew", operation_id="renewToken", response_model=answers.NewToken)
+@router.post("/tokens/{name:name}:renew", operation_id="renewToken", response_model=answers.NewToken)
 def renew_token(house: TheHouse, caller: Admin, name: TokenName, renewal: Renewal, because: Because = "") -> Response:
     """Another secret under the same name, so that its order keys stay known; the old one is worth nothing from now on."""
     unbound(caller)
     with house.database.write() as session:
-        _known(session.get(Token, name), name)
+        _other(session.get(Token, name), name, caller)
         token, secret = tokens.renew(session, name, expires_at=renewal.expires_at, now=house.database.now(session), by=caller.name, because=because)
     return JSONResponse(token_shape(token) | {"secret": secret})
 
 
 @router.delete(
-    "/tokens/{name}", operation_id="revokeToken", status_code=204, response_class=Response, responses={204: {"description": "It opens nothing."}}
+    "/tokens/{name:name}", operation_id="revokeToken", status_code=204, response_class=Response, responses={204: {"description": "It opens nothing."}}
 )
 def revoke_token(house: TheHouse, caller: Admin, name: TokenName, because: Because = "") -> Response:
     """Revoke it, from this moment on; its row stays, for its order keys do."""
     unbound(caller)
     with house.database.write() as session:
-        _known(session.get(Token, name), name)
+        _other(session.get(Token, name), name, caller)
         tokens.revoke(session, name, now=house.database.now(session), by=caller.name, because=because)
     return Response(status_code=204)
 
@@ -97,7 +98,7 @@ class AuditFilters(BaseModel):
     by: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = None
     action: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = None
     subject: Annotated[str, Field(max_length=200, pattern=r"^[ -~]+$")] | None = Field(None, description="e.g. job:01JD8QF3Z5X0RQ2M8B7C4E6N9T")
-    since: Since | None = None
+    since: Moment | None = None
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -119,6 +120,8 @@ def list_audit(request: Request, house: TheHouse, caller: Admin, filters: Annota
     return tagged(request, page(request, rows, limit=filters.limit, key=lambda entry: entry.id, shape=audit_shape))
 
 
-def _known(token: Token | None, name: str) -> None:
+def _other(token: Token | None, name: str, caller: Caller) -> None:
     if token is None:
         raise Fault(404, f"there is no token {name}")
+    if name == caller.name:
+        raise Fault(409, "a token neither renews nor revokes itself: a lost answer would lock its owner out; use another one, or `vzq token`")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -22,6 +23,7 @@ from producers.api.problems import Fault, answer, fault_of
 from producers.api.settings import ApiSettings
 from producers.house import House
 
+ROUTERS = [module.router for module in (orders, jobs, containers, nodes, catalogue, findings, events, webhooks, access, health)]
 THREADS = 16  # no more than the database gives connections at once
 
 
@@ -53,12 +55,25 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(Envelope)
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    for module in (orders, jobs, containers, nodes, catalogue, findings, events, webhooks, access, health):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
 async def _answer(request: Request, error: Exception) -> Response:
     fault = fault_of(error) or Fault(500, "the service failed")
+    if fault.status == 405:
+        fault.headers["Allow"] = ", ".join(sorted(_allowed(request)))
     return answer(fault, path=request.url.path, request=request.state.request_id)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Every method of this address; the router itself knows only those of the first route that fits."""
+    return {
+        method
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }

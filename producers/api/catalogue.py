@@ -24,6 +24,9 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 Bytes = Annotated[int, Field(strict=True, ge=0, le=1 << 56)]
 
 
+GONE: dict[int | str, Any] = {204: {"description": "It is gone."}}
+
+
 class PlanSizes(BaseModel):
     """What a plan sells; sizes in bytes."""
 
@@ -71,7 +74,7 @@ def list_plans(request: Request, house: TheHouse, _caller: Reader) -> Response:
         return tagged(request, {"items": [plan_shape(plan) for plan in session.exec(select(Plan).order_by(Plan.name)).all()]})
 
 
-@router.get("/plans/{name}", operation_id="getPlan", response_model=answers.Plan, responses=TAGGED)
+@router.get("/plans/{name:name}", operation_id="getPlan", response_model=answers.Plan, responses=TAGGED)
 def get_plan(request: Request, house: TheHouse, _caller: Reader, name: PlanName) -> Response:
     """A plan."""
     with house.database.read() as session:
@@ -82,7 +85,7 @@ def get_plan(request: Request, house: TheHouse, _caller: Reader, name: PlanName)
 
 
 @router.put(
-    "/plans/{name}", operation_id="putPlan", response_model=answers.Plan, responses={201: {"model": answers.Plan, "description": "It is new."}}
+    "/plans/{name:name}", operation_id="putPlan", response_model=answers.Plan, responses={201: {"model": answers.Plan, "description": "It is new."}}
 )
 def set_plan(house: TheHouse, caller: Operator, name: PlanName, sizes: PlanSizes, because: Because = "") -> Response:
     """Offer a plan, or change it for orders to come: containers keep the sizes they were ordered with."""
@@ -94,7 +97,9 @@ def set_plan(house: TheHouse, caller: Operator, name: PlanName, sizes: PlanSizes
     return JSONResponse(shape, 201 if new else 200)
 
 
-@router.delete("/plans/{name}", operation_id="deletePlan", status_code=204, response_class=Response, responses={204: {"description": "It is gone."}})
+@router.delete(
+    "/plans/{name:name}", operation_id="deletePlan", status_code=204, response_class=Response, responses={204: {"description": "It is gone."}}
+)
 def delete_plan(house: TheHouse, caller: Operator, name: PlanName, because: Because = "") -> Response:
     """Offer it no longer; containers keep their sizes."""
     unbound(caller)
@@ -116,7 +121,7 @@ def list_pools(request: Request, house: TheHouse, caller: Reader) -> Response:
     return tagged(request, {"items": [_shape(pool, used.get(pool.name, 0)) for pool in pools]})
 
 
-@router.get("/pools/{name}", operation_id="getPool", response_model=answers.Pool, responses=TAGGED)
+@router.get("/pools/{name:name}", operation_id="getPool", response_model=answers.Pool, responses=TAGGED)
 def get_pool(request: Request, house: TheHouse, caller: Reader, name: PoolName) -> Response:
     """An address pool."""
     unbound(caller)
@@ -128,7 +133,7 @@ def get_pool(request: Request, house: TheHouse, caller: Reader, name: PoolName) 
 
 
 @router.put(
-    "/pools/{name}", operation_id="putPool", response_model=answers.Pool, responses={201: {"model": answers.Pool, "description": "It is new."}}
+    "/pools/{name:name}", operation_id="putPool", response_model=answers.Pool, responses={201: {"model": answers.Pool, "description": "It is new."}}
 )
 def set_pool(house: TheHouse, caller: Operator, name: PoolName, given: PoolRange, because: Because = "") -> Response:
     """Add a pool, or change how it is used; its range only while none of its addresses is in use."""

@@ -65,7 +65,7 @@ def list_containers(request: Request, house: TheHouse, caller: Reader, filters: 
     return tagged(request, shaped)
 
 
-@router.get("/containers/{ctid}", operation_id="getContainer", response_model=answers.ContainerStory, responses=TAGGED)
+@router.get("/containers/{ctid:int}", operation_id="getContainer", response_model=answers.ContainerStory, responses=TAGGED)
 def get_container(request: Request, house: TheHouse, caller: Reader, ctid: CtId) -> Response:
     """A container with its addresses and newest jobs."""
     with house.database.read() as session:

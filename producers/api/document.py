@@ -18,7 +18,6 @@ HEADERS = {
     "RequestId": {"description": "The request's id, given or made up; the log has it too.", "schema": {"type": "string"}},
     "RetryAfter": {"description": "Seconds.", "schema": {"type": "string"}},
 }
-NO_BODY = {"get", "delete"}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     codes = set(EVERYWHERE) | (set(BEHIND_THE_GATE) if behind else set())
     if "{" in path:
         codes.add(404)
-    if method not in NO_BODY:
+    if method != "get":
         codes.add(409)
     responses = operation["responses"]
     for code in sorted(codes):

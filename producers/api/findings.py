@@ -50,7 +50,7 @@ def list_findings(request: Request, house: TheHouse, caller: Reader, filters: An
     return tagged(request, page(request, rows, limit=filters.limit, key=lambda finding: finding.id, shape=finding_shape))
 
 
-@router.get("/findings/{finding_id}", operation_id="getFinding", response_model=answers.Finding, responses=TAGGED)
+@router.get("/findings/{finding_id:int}", operation_id="getFinding", response_model=answers.Finding, responses=TAGGED)
 def get_finding(request: Request, house: TheHouse, caller: Reader, finding_id: FindingId) -> Response:
     """A finding."""
     unbound(caller)
@@ -62,7 +62,7 @@ def get_finding(request: Request, house: TheHouse, caller: Reader, finding_id: F
 
 
 @router.post(
-    "/findings/{finding_id}:repair",
+    "/findings/{finding_id:int}:repair",
     operation_id="repairFinding",
     status_code=202,
     response_model=answers.Repair,

@@ -1,11 +1,10 @@
 """`/v1/jobs`: what became of orders, and what may be done about it."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +15,7 @@ from models.lifecycle import FINAL, State
 from models.whitelist import Word
 from producers.api import answers
 from producers.api.gate import Operator, Orderer, Reader, TheHouse, require, unbound
+from producers.api.moments import Moment
 from producers.api.orders import HEADERS, Because, Wait
 from producers.api.pages import Cursor, Limit, Page, page, seen
 from producers.api.paths import JobId
@@ -33,20 +33,12 @@ from producers.why import why
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies outside of what calendars hold") from None
-
-
 def _known(kind: str) -> str:
     if kind not in KINDS:
         raise ValueError(f"there is no such kind; known: {', '.join(KINDS)}")
     return kind
 
 
-Since = Annotated[AwareDatetime, AfterValidator(_utc)]
 KindName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(KINDS)})]
 
 
@@ -62,7 +54,7 @@ class JobFilters(BaseModel):
     container: int | None = Field(None, ge=101, le=2_147_483_644)
     customer: Word | None = None
     producer: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = Field(None, description="Who asked.")
-    since: Since | None = Field(None, description="Only those accepted at or after this moment.")
+    since: Moment | None = Field(None, description="Only those accepted at or after this moment.")
     limit: Limit = 50
     cursor: Cursor = None
 

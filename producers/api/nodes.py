@@ -59,7 +59,7 @@ def list_nodes(request: Request, house: TheHouse, caller: Reader, filters: Annot
     return tagged(request, page(request, rows, limit=filters.limit, key=lambda node: node.name, shape=lambda node: shapes[node.name]))
 
 
-@router.get("/nodes/{name}", operation_id="getNode", response_model=answers.Node, responses=TAGGED)
+@router.get("/nodes/{name:name}", operation_id="getNode", response_model=answers.Node, responses=TAGGED)
 def get_node(request: Request, house: TheHouse, caller: Reader, name: NodeName) -> Response:
     """A node: what it can do, what is taken of it, what is wrong with it."""
     unbound(caller)
@@ -67,7 +67,7 @@ def get_node(request: Request, house: TheHouse, caller: Reader, name: NodeName) 
         return tagged(request, node_shapes(session, [_node(session, name)])[0])
 
 
-@router.patch("/nodes/{name}", operation_id="changeNode", response_model=answers.Node)
+@router.patch("/nodes/{name:name}", operation_id="changeNode", response_model=answers.Node)
 def patch_node(request: Request, house: TheHouse, caller: Operator, name: NodeName, change: NodeChange, because: Because = "") -> Response:
     """Drain or activate a node, or say what it is good for. Activation closes an open breaker, for the fault is mended."""
     unbound(caller)

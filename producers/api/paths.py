@@ -1,4 +1,4 @@
-"""Parts of addresses. A job's id matches only what can be one, so that `…:cancel` is never taken for part of it."""
+"""Parts of addresses. None of them matches a colon, so that `…:cancel` is never taken for part of an id."""
 
 from typing import Annotated
 
@@ -19,7 +19,12 @@ class _JobId(Convertor[str]):
         return value
 
 
+class _Name(_JobId):
+    regex = "[^/:]+"
+
+
 register_url_convertor("jobid", _JobId())
+register_url_convertor("name", _Name())
 
 JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="The job's id.", examples=["01JD8QF3Z5X0RQ2M8B7C4E6N9T"])]
 CtId = Annotated[int, Path(ge=101, le=2_147_483_644, description="The container's id.")]

@@ -95,7 +95,7 @@ async def list_webhooks(house: TheHouse, caller: Admin) -> Response:
     return JSONResponse(await run_in_threadpool(_all, house))
 
 
-@router.delete("/webhooks/{hook_id}", operation_id="deleteWebhook", status_code=204)
+@router.delete("/webhooks/{hook_id:jobid}", operation_id="deleteWebhook", status_code=204)
 async def delete_webhook(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
     """Tell it nothing more; its deliveries go too."""
 
@@ -110,7 +110,7 @@ async def delete_webhook(house: TheHouse, caller: Admin, hook_id: HookId) -> Res
     return Response(status_code=204)
 
 
-@router.post("/webhooks/{hook_id}:rotate", operation_id="rotateWebhookSecret", response_model=WebhookAnswer)
+@router.post("/webhooks/{hook_id:jobid}:rotate", operation_id="rotateWebhookSecret", response_model=WebhookAnswer)
 async def rotate_secret(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
     """A new secret; the one before it signs too until the next turn, so that nothing is lost while the receiver changes over."""
 
@@ -123,7 +123,7 @@ async def rotate_secret(house: TheHouse, caller: Admin, hook_id: HookId) -> Resp
     return JSONResponse(await _write(house, caller, work))
 
 
-@router.post("/webhooks/{hook_id}:replay", operation_id="replayWebhook", response_model=Replayed)
+@router.post("/webhooks/{hook_id:jobid}:replay", operation_id="replayWebhook", response_model=Replayed)
 async def replay_webhook(
     house: TheHouse, caller: Admin, hook_id: HookId, number: Annotated[int, Query(ge=1, le=2**62, description="From this event number on.")]
 ) -> Response:
@@ -138,7 +138,7 @@ async def replay_webhook(
     return JSONResponse(await _write(house, caller, work))
 
 
-@router.get("/webhooks/{hook_id}/deliveries", operation_id="listDeliveries", response_model=Page[DeliveryAnswer])
+@router.get("/webhooks/{hook_id:jobid}/deliveries", operation_id="listDeliveries", response_model=Page[DeliveryAnswer])
 async def list_deliveries(request: Request, house: TheHouse, caller: Admin, hook_id: HookId, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """What became of each delivery, newest first."""
     unbound(caller)
@@ -156,7 +156,7 @@ async def list_deliveries(request: Request, house: TheHouse, caller: Admin, hook
     return JSONResponse(page(request, rows, limit=limit, key=lambda row: row.id, shape=_delivery))
 
 
-@router.post("/webhooks/{hook_id}/deliveries/{delivery_id}:redeliver", operation_id="redeliver", response_model=DeliveryAnswer)
+@router.post("/webhooks/{hook_id:jobid}/deliveries/{delivery_id:int}:redeliver", operation_id="redeliver", response_model=DeliveryAnswer)
 async def redeliver_one(house: TheHouse, caller: Admin, hook_id: HookId, delivery_id: Number) -> Response:
     """Send it again at once, whatever became of it."""
 
