@@ -39,8 +39,8 @@ def findings(session: Session, *, site: str = "", node: str = "", kind: str = ""
         query = query.where(Finding.node == node)
     if kind:
         query = query.where(Finding.kind == kind)
-    if not gone:
-        query = query.where(col(Finding.gone_at).is_(None))
+    if not gone:  # nor those of a node that was taken out of the fleet
+        query = query.where(col(Finding.gone_at).is_(None), col(Finding.node).in_(select(Node.name)))
     return session.exec(query).all()
 
 

@@ -1,5 +1,7 @@
 """A node is changed behind vzq's back; the next look finds it, and what is ordered mends it."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import delete
 from sqlmodel import col, select
@@ -338,6 +340,32 @@ async def test_the_lock_of_a_dead_process_is_taken_away_and_nothing_else(house: 
     await house.mend((await house.look())["stale-lock", str(ctid)])
     assert not lock.exists()
     await house.agrees(ctid)
+
+
+# ---- looks and what happens meanwhile ----
+
+
+async def test_a_container_that_was_made_during_a_look_is_not_missing(house: DriftHouse) -> None:
+    await house.ctl("fault", command="vzlist", action="hang", times=1)
+    look = house.place("observe-node", node="n1")
+    async with asyncio.timeout(20):
+        while not any(call["argv"].startswith("vzlist") for call in (await house.ctl("ps"))["commands"]):
+            await asyncio.sleep(0.01)
+    await house.create()
+    await house.ctl("clear")
+    assert (await house.ended(look)).state == State.DONE
+    assert house.open_findings() == {}
+    assert await house.look() == {}
+
+
+async def test_an_enrolment_finds_what_is_there_already(house: DriftHouse) -> None:
+    await house.ctl("stranger", ctid=5000)
+    about = await house.ctl("about")
+    where = {"host": about["host"], "port": about["port"], "fingerprint": about["fingerprint"]}
+    job = await house.order("enrol-node", node="n1", **where)
+    assert job.state == State.DONE, job.error
+    assert set(house.open_findings()) == {UNKNOWN}
+    assert house.node_row().foreign_containers == 1
 
 
 # ---- a node that cannot be read ----
