@@ -58,7 +58,11 @@ def test_a_life_from_order_to_order_again(whmcs: Whmcs, house: House) -> None:
     hostname = whmcs.show(service)["domain"]
     job_count = len(house.jobs())
 
-    for function, status, running in [("SuspendAccount", "Suspended", False), ("UnsuspendAccount", "Active", True), ("SuspendAccount", "Suspended", False)]:
+    for function, status, running in [
+        ("SuspendAccount", "Suspended", False),
+        ("UnsuspendAccount", "Active", True),
+        ("SuspendAccount", "Suspended", False),
+    ]:
         told = whmcs.call(function, service, suspendreason="overdue: 12 €")
         assert (told["result"], told["domainstatus"]) == ("success", status)
         (found,) = house.found(hostname)
@@ -233,7 +237,7 @@ def test_what_was_never_accepted_is_not_ordered_for_a_service_that_was_cancelled
 
 
 def test_a_refusal_gives_the_reasons_and_a_mended_product_goes_through(whmcs: Whmcs, house: House) -> None:
-    house.vzq("plan", "create", "enormous", "--ram", "4T", "--disk", "8T", "--cpus", "4")
+    house.vzq("plan", "add", "enormous", "--ram", "4T", "--disk", "8T", "--cpus", "4")
     whmcs.product(plan="enormous")
     service = whmcs.ordered()
     told = whmcs.call("CreateAccount", service)
@@ -247,9 +251,10 @@ def test_a_refusal_gives_the_reasons_and_a_mended_product_goes_through(whmcs: Wh
 
 
 def test_a_job_that_failed_is_told_with_its_error(whmcs: Whmcs, house: House) -> None:
-    house.vzq("plan", "create", "tiny", "--ram", "64M", "--disk", "1M", "--cpus", "1")
+    house.vzq("plan", "add", "tiny", "--ram", "64M", "--disk", "64M")
     service, ctid = whmcs.created()
     before = house.conf(ctid)
+    (Path(house.node.root) / "vz/private" / str(ctid) / "root/customers-files").write_bytes(b"x" * (70 << 20))
     whmcs.product(plan="tiny")
     told = whmcs.call("ChangePackage", service)
     assert "(resize-container) failed: " in told["result"]
