@@ -237,7 +237,7 @@ function vzq_ClientArea(array $params)
         $trouble = 'The state of your server cannot be shown at this moment.';  // the reason is for the staff: it is in the module log
     }
     return [
-        'tabOverviewReplacementTemplate' => 'templates/clientarea.tpl',
+        'tabOverviewModuleOutputTemplate' => 'templates/clientarea.tpl',
         'templateVariables' => [
             'vzq' => [
                 'trouble' => $trouble,

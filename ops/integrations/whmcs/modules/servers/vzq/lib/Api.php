@@ -109,7 +109,6 @@ final class Api
         $connected = curl_getinfo($curl, CURLINFO_PRETRANSFER_TIME) > 0;
         $errno = curl_errno($curl);
         $error = curl_error($curl);
-        curl_close($curl);
         $answer = is_string($text) ? json_decode($text, true) : null;
         Whmcs::log("$method $path", ['key' => $key, 'order' => self::masked($body)], $errno ? $error : "$status $text", [$this->token, $body['password'] ?? '']);
         if ($errno !== 0) {

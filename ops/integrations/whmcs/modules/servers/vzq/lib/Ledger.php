@@ -94,8 +94,8 @@ final class Ledger
     {
         self::found();
         $sealed = $secret === '' ? '' : Whmcs::seal($secret);
+        Capsule::table(self::SERVICES)->insertOrIgnore(['serviceid' => $serviceId]);  // outside: its lock and the next one would block each other
         return Capsule::connection()->transaction(static function () use ($serviceId, $serverId, $body, $secret, $sealed, $because) {
-            Capsule::table(self::SERVICES)->insertOrIgnore(['serviceid' => $serviceId]);
             $service = Capsule::table(self::SERVICES)->where('serviceid', $serviceId)->lockForUpdate()->first();  // eight clicks pass one by one
             $open = Capsule::table(self::ORDERS)->where('serviceid', $serviceId)->where('state', 'open')->orderBy('generation')->get()->all();
             $verb = $body['kind'];
