@@ -1,0 +1,227 @@
+"""A node in this process: vzq-run's ledger, fence, seal and attach (ops/docs/node-side.md), and commands that take time.
+
+It keeps watch as well: whatever must never happen on a node is written into `violations`, whoever let it happen.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.crash.container import Container, Doing, sight, vzctl, vzq_ct
+
+Key = tuple[str, str, str, str, int]  # ledger, job, step, direction, try
+
+
+@dataclass
+class Run:
+    """One command that vzq-run started, or sealed."""
+
+    key: Key
+    token: int
+    argv: list[str]
+    task: "asyncio.Task[None] | None" = None
+    boot: int = 0
+    answer: tuple[int, str, str] | None = None
+    end: str = ""  # done, killed, vanished, void
+
+    @property
+    def live(self) -> bool:
+        return not self.end
+
+    @property
+    def name(self) -> str:
+        ledger, job, step, direction, attempt = self.key
+        return f"{step} ({direction}, try {attempt}) of {job[-4:]} on {ledger}"
+
+
+@dataclass
+class Ledger:
+    """What the node remembers of one container."""
+
+    highest: int = 0
+    seen: int = 0  # the watch's own: highest token that ever came to it
+
+
+@dataclass
+class Strike:
+    """What befalls the next command that is started: killed after a while, or ended with a code by itself."""
+
+    after_s: float | None = None
+    code: int | None = None
+    slow_s: float | None = None
+    only: str = ""  # this step
+    times: int = 1
+
+
+class StandInNode:
+    """One node; every answer is what the real programs would print."""
+
+    def __init__(self, name: str, *, templates: tuple[str, ...] = ("busybox",), on_start: Callable[[Run], None] = lambda _run: None) -> None:
+        self.name = name
+        self.templates = templates
+        self.containers: dict[int, Container] = {}
+        self.ledgers: dict[str, Ledger] = {}
+        self.runs: dict[Key, Run] = {}
+        self.violations: list[str] = []
+        self.story: list[str] = []
+        self.strikes: list[Strike] = []
+        self.boot = 1
+        self._on_start = on_start
+
+    # -- what broken builds of the node's side leave out -------------------------------------------------------
+
+    def refuses(self, ledger: Ledger, token: int) -> bool:
+        return token < ledger.highest
+
+    def seal(self, run: Run) -> None:
+        self.runs[run.key] = run
+        run.end = "void"
+
+    # -- vzq-run ------------------------------------------------------------------------------------------------
+
+    async def vzq_run(self, words: list[str], stdin: bytes) -> bytes:
+        verb, key, token = words[0], words[1], int(words[2])
+        ledger = self.ledgers.setdefault(key, Ledger())
+        if self.refuses(ledger, token):
+            return f"vzq1 refused highest={ledger.highest}\n".encode()
+        ledger.highest = max(ledger.highest, token)
+        if token < ledger.seen:
+            self.violations.append(f"{self.name}: {verb} was accepted under token {token}, but {ledger.seen} had come before")
+        ledger.seen = max(ledger.seen, token)
+        if verb == "fence":
+            return self._ledger(key, words[3])
+        name: Key = (key, words[3], words[4], words[5], int(words[6]))
+        run = self.runs.get(name)
+        if verb == "begin" and run is None:
+            if len(stdin) != int(words[8]):
+                raise AssertionError("input is not as long as announced")
+            run = self._start(Run(name, token, words[10:], boot=self.boot), stdin)
+        elif run is None:
+            self.seal(run := Run(name, 0, []))
+        if verb == "cancel" and run.task and run.live:
+            self._kill(run, "killed")
+        elif run.task and run.live:
+            await asyncio.wait({run.task}, timeout=float(words[7]))
+        return self._said(run)
+
+    def _start(self, run: Run, stdin: bytes) -> Run:
+        moving = [other.name for other in self.runs.values() if other.live and other.key[0] == run.key[0]]
+        if moving:
+            self.violations.append(f"{self.name}: {run.name} was started while {moving} still moved")
+        self.runs[run.key] = run
+        self._on_start(run)
+        container = self.of(int(run.key[0]))
+        container.history.append(run.argv[1])
+        run.task = asyncio.create_task(self._live(run, self._doing(run, container, stdin)))
+        strike = self._struck(run, "after_s")
+        if strike:
+            self._spend(strike)
+            asyncio.get_running_loop().call_later(strike.after_s or 0.0, lambda: self._kill(run, "vanished") if run.live else None)
+        return run
+
+    def _struck(self, run: Run, how: str) -> Strike | None:
+        """The first strike of this sort that is meant for this command."""
+        return next((strike for strike in self.strikes if strike.only in ("", run.key[2]) and getattr(strike, how) is not None), None)
+
+    def _doing(self, run: Run, container: Container, stdin: bytes) -> Doing:
+        strike = self._struck(run, "code")
+        if strike:
+            self._spend(strike)
+            return _fails(strike.code or 0)
+        program, *words = run.argv
+        doing = vzctl(container, run, words, stdin, self) if program == "vzctl" else vzq_ct(container, words)
+        strike = self._struck(run, "slow_s")
+        if strike:
+            self._spend(strike)
+            return _slowly(doing, strike.slow_s or 0.0)
+        return doing
+
+    def _spend(self, strike: Strike) -> None:
+        strike.times -= 1
+        if not strike.times:
+            self.strikes.remove(strike)
+
+    async def _live(self, run: Run, doing: Doing) -> None:
+        try:
+            while True:
+                await asyncio.sleep(next(doing))
+        except StopIteration as ended:
+            run.answer, run.end = ended.value, "done"
+            if self.of(int(run.key[0])).lock is run:
+                self.of(int(run.key[0])).lock = None
+        self.story.append(f"{run.name}: {run.answer[0]}")
+
+    def _kill(self, run: Run, word: str) -> None:
+        container = self.of(int(run.key[0]))
+        run.end = word
+        if run.task:
+            run.task.cancel()
+        if container.lock is run:
+            container.lock, container.stale_lock = None, True
+        self.story.append(f"{run.name}: {word}")
+
+    def _said(self, run: Run) -> bytes:
+        if run.live:
+            return b"vzq1 running\n"
+        if run.end == "vanished":
+            return f"vzq1 vanished boot={'same' if run.boot == self.boot else 'other'}\n".encode()
+        if run.answer is None:
+            return f"vzq1 {run.end}\n".encode()
+        code, out, err = run.answer
+        return f"vzq1 done rc={code} seconds=1.00 out={len(out)} err={len(err)} out_cut=0 err_cut=0\n{out}{err}".encode()
+
+    def _ledger(self, key: str, job: str) -> bytes:
+        lines = []
+        for run in self.runs.values():
+            if run.key[:2] == (key, job):
+                _, _, step, direction, attempt = run.key
+                more = f" rc={run.answer[0]}" if run.answer else ""
+                lines.append(f"{job} {step} {direction} {attempt} {run.token} {run.end or 'running'}{more}\n")
+        return f"vzq1 ledger highest={self.ledgers[key].highest} runs={len(lines)}\n{''.join(lines)}".encode()
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def of(self, ctid: int) -> Container:
+        return self.containers.setdefault(ctid, Container(ctid))
+
+    def directly(self, argv: list[str]) -> tuple[int, str, str]:
+        """What is run without vzq-run: it changes nothing."""
+        if argv[:2] == ["vzq-ct", "look"]:
+            return 0, sight(self.of(int(argv[2])), f"boot-{self.boot}"), ""
+        if argv[:2] == ["vzctl", "exec2"]:
+            return (0, "vzq-alive\n", "") if self.of(int(argv[2])).running else (31, "", "Container is not running")
+        raise AssertionError(f"{argv} was run past the ledger")
+
+    def reboot(self) -> None:
+        self.boot += 1
+        self.story.append("reboot")
+        for run in list(self.runs.values()):
+            if run.live:
+                self._kill(run, "vanished")
+        for container in self.containers.values():
+            onboot = container.conf is not None and container.conf.get("ONBOOT") == "yes" and container.private == "full"
+            container.mounted = container.running = onboot and (container.running or container.mounted)
+
+    def stranger(self, ctid: int) -> bool:
+        """An administrator makes a container by hand, if the id is free."""
+        container = self.of(ctid)
+        if not container.nothing or container.lock is not None:
+            return False
+        container.conf, container.private, container.mounted, container.running = {"HOSTNAME": "theirs", "ONBOOT": "yes"}, "full", True, True
+        container.strangers_from = len(container.history)
+        self.story.append(f"a stranger takes {ctid}")
+        return True
+
+
+def _fails(code: int) -> Doing:
+    yield 0.1
+    return code, "", "as the test wished"
+
+
+def _slowly(doing: Doing, seconds: float) -> Doing:
+    try:
+        while True:
+            yield next(doing)
+            yield seconds / 3
+    except StopIteration as ended:
+        return ended.value

@@ -1,0 +1,113 @@
+"""Play one case to its end and say what was violated: nothing, in a build that is sound."""
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+from models.jobs import Event, Job
+from models.lifecycle import State
+from producers.dispatcher import RENEWAL_GRACE_S
+from producers.jobs import Choice, resolve
+from producers.refusals import Refusal
+from tests.crash import virtual_time
+from tests.crash.checks import checks
+from tests.crash.faults import HARM, Case
+from tests.crash.house import Build, CrashHouse, Ground
+
+PATIENCE_S = 10 * 3600.0  # the deadline of the order and some more
+QUIET_S = 3600.0
+UNDO_STEPS = ("stop", "umount", "destroy", "clean", "unplant")
+MIB, GIB = 1 << 20, 1 << 30
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a case went."""
+
+    case: Case
+    violations: list[str]
+    state: State
+    points: list[str]
+    story: list[str]
+
+
+def play(ground: Ground, case: Case, build: Build | None = None) -> Played:
+    """From the order to the end, and until nothing moves any more."""
+
+    async def whole() -> Played:
+        house = CrashHouse(ground, case, build or Build())
+        await _to_the_end(house)
+        violations = [*house.violations, *checks(house)]
+        return Played(case, violations, house.job().state, house.gate.passed, house.story + _events(house))
+
+    played: Played = virtual_time.run(ground.clock, whole())
+    return played
+
+
+async def _to_the_end(house: CrashHouse) -> None:
+    for _ in range(2):
+        house.start_worker()
+    until = house.clock.monotonic() + PATIENCE_S
+    choices, pause = iter(house.case.choices), 1.0
+    while not (job := house.job()).ended:
+        if house.clock.monotonic() > until:
+            house.violations.append(f"it did not end: {job.state} at {job.step}, {job.error}")
+            break
+        if job.state == State.STUCK and not _decide(house, job, next(choices, None)):
+            break
+        if house.clock.monotonic() < house.away_until:
+            house.dispatcher._trust_leases_from = house.clock.monotonic() + RENEWAL_GRACE_S
+        else:
+            went = house.dispatcher.go_round()
+            pause = 1.0 if went.dispatched or went.expired else min(pause * 1.5, 30.0)
+        await house.until_woken(pause)
+    for worker in house.everybody:
+        worker.thaw()
+    quiet = house.clock.monotonic() + QUIET_S
+    while any(worker.busy for worker in house.everybody) or any(run.live for node in house.nodes.values() for run in node.runs.values()):
+        if house.clock.monotonic() > quiet:
+            house.violations.append("the job has ended, but something still moves")
+            break
+        await asyncio.sleep(1)
+    for worker in house.everybody:
+        worker.rest()
+    await asyncio.sleep(60)  # what is still on a wire arrives
+
+
+def _decide(house: CrashHouse, job: Job, choice: str | None) -> bool:
+    """A person looks at a stuck job."""
+    if not _may_be_stuck(house, job):
+        house.violations.append(f"stuck without need: {job.error_class}: {job.error}")
+    if choice is None:
+        house.violations.append(f"nobody can get it out of stuck: {job.error}")
+        return False
+    picked: Choice = "put-back" if choice == "put-back" else "go-on"
+    for wish in (picked, "go-on"):
+        try:
+            with house.database.write() as session:
+                resolve(session, session.get_one(Job, house.job_id), wish, by="crash", because="", now=house.clock.now())  # type: ignore[arg-type]
+        except Refusal:
+            continue
+        house.tell(f"a person mends the nodes, then: {wish}")
+        for node in house.nodes.values():
+            node.strikes.clear()
+        return True
+    return False
+
+
+def _may_be_stuck(house: CrashHouse, job: Job) -> bool:
+    """Poison, or an answer that nobody knows, and the case gave cause for it."""
+    hows = [fault.how for fault in house.case.faults]
+    if job.error_class == "Poisoned":
+        return sum(how in HARM for how in hows) >= 2
+    if job.error_class == "Unexpected":
+        return any(fault.how in ("code", "plague") and fault.word.startswith("unexpected") for fault in house.case.faults) or "reboot" in hows
+    while_undoing = any(fault.word.partition(":")[2] in UNDO_STEPS for fault in house.case.faults)
+    return job.past_pivot or while_undoing or "stranger" in hows
+
+
+def _events(house: CrashHouse) -> list[str]:
+    with house.database.read() as session:
+        events = session.exec(select(Event).where(Event.job_id == house.job_id).order_by(col(Event.id))).all()
+    return [f"{event.cause:>14} → {event.state}: {event.why}" for event in events]
