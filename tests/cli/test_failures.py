@@ -162,7 +162,7 @@ def test_the_other_sides_program_is_started_in_this_ones_place(tmp_path: Path, c
     program.write_text(said)
     real = f"__path__.append({str(ROOT / 'producers')!r})\n" if program.parent.name == "producers" else ""  # the command line itself is no stand-in
     (program.parent / "__init__.py").write_text(real)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     started = subprocess.Popen([*VZQ, "--state", "here", *command], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
     out, _ = started.communicate(timeout=30)
     assert json.loads(out) == [argv, str(tmp_path / "here"), started.pid]
