@@ -1,8 +1,8 @@
 """What may be asked, told apart by `kind`. The API, order files and the command line all speak this schema."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationInfo, field_validator
 
 from models.whitelist import Address, CtId, HostName, JobId, Password, Word
 
@@ -120,14 +120,15 @@ class ResizeContainer(_Verb):
     """Another plan, up or down; live where the node can."""
 
     kind: Literal["resize-container"] = "resize-container"
-    plan: Word | None = Field(None, description="Name of the plan; left out only with `again`.")
-    again: bool = Field(False, description="Give it the sizes that it has in the books once more, where the node shows others.")
+    again: bool = Field(False, description="Instead of a plan: the sizes that it has in the books once more, where the node shows others.")
+    plan: Word | None = Field(None, validate_default=True, description="Name of the plan; left out only with `again`.")
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.plan is None) is not self.again:
+    @field_validator("plan")
+    @classmethod
+    def _one_of_both(cls, plan: str | None, known: ValidationInfo) -> str | None:
+        if (plan is None) is not known.data.get("again", False):
             raise ValueError("give either a plan, or again: true to apply the sizes it has once more")
-        return self
+        return plan
 
 
 class ReinstallContainer(_Verb):
