@@ -36,10 +36,12 @@ def prepare(database: Database, session: Session, order: Verb, job: Job, *, now:
 
     Raises BadOrder, Refusal or NoRoom.
     """
+    open_jobs = select(Job).where(Job.ctid == order.ctid, col(Job.state).in_(OPEN)).order_by(Job.id).with_for_update()
+    session.exec(open_jobs).all()  # jobs are locked before their container, as workers do it
     container = session.get(Container, order.ctid, with_for_update=True)
     if container is None or container.state == ContainerState.FOREIGN:
         raise BadOrder({"ctid": f"there is no container {order.ctid}; see `vzq container list`"})
-    waiting = session.exec(select(Job).where(Job.ctid == order.ctid, col(Job.state).in_(OPEN)).order_by(Job.id)).all()
+    waiting = session.exec(open_jobs.execution_options(populate_existing=True)).all()  # one may have come, or been dispatched, meanwhile
     pointless = [other for other in waiting if other.kind in SUPERSEDES.get(order.kind, ()) and other.state == State.QUEUED and not other.begun]
     standing = expected(container, [other for other in waiting if other not in pointless])
     outcome = after(order.kind, standing)
