@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from producers.api import access, catalogue, containers, events, findings, health, jobs, nodes, orders, webhooks
+from producers.api.acceptor import Acceptor
 from producers.api.body import Body
 from producers.api.document import document
 from producers.api.doorbell import Doorbell
@@ -35,7 +36,9 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         app.state.doorbell = Doorbell(house.bell)
+        app.state.acceptor = Acceptor(house)
         yield
+        app.state.acceptor.close()
         app.state.doorbell.close()
 
     app = FastAPI(

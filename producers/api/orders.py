@@ -1,15 +1,17 @@
 """`/v1/orders`: an order becomes a job, once."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from models.orders import Order
 from producers.api import answers, bulk
 from producers.api.gate import Orderer, TheHouse
-from producers.api.placing import persist, place, visible
+from producers.api.placing import place, visible
 from producers.api.rendering import job_answer
 from producers.house import House
 from producers.tokens import Caller
@@ -62,7 +64,12 @@ async def place_order(
     suspended) or not allowed (403). Then nothing was changed.
     """
     told = {"key": idempotency_key or "", "because": because, "request": request.state.request_id}
-    shape, replay = await run_in_threadpool(_place, house, caller, order, **told)
+
+    def placed(session: Session) -> tuple[dict[str, Any], bool]:
+        accepted = place(house, session, caller, order, **told)
+        return job_answer(accepted.job, caller), accepted.replay
+
+    shape, replay = await asyncio.wrap_future(request.app.state.acceptor.accept(placed))
     request.app.state.doorbell.ring()
     if wait and shape["ended_at"] is None:
         await request.app.state.ends.wait(shape["id"], wait)
@@ -84,11 +91,6 @@ async def place_orders(request: Request, house: TheHouse, caller: Orderer, order
     request.app.state.doorbell.ring()
     request.app.state.limits.charge(caller.name, len(orders.items) / bulk.ITEMS_A_REQUEST)
     return JSONResponse({"items": answered}, 207)
-
-
-def _place(house: House, caller: Caller, order: Order, *, key: str, because: str, request: str) -> tuple[dict[str, Any], bool]:
-    accepted = persist(house, lambda session: place(house, session, caller, order, key=key, because=because, request=request))
-    return job_answer(accepted.job, caller), accepted.replay
 
 
 def _read(house: House, caller: Caller, job_id: str) -> dict[str, Any]:
