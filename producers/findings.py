@@ -57,7 +57,7 @@ def repair(database: Database, intake: Intake, session: Session, number: int, *,
 
     Raises BadOrder, or a Refusal where there is nothing to order or it cannot be had.
     """
-    told = _order(intake, session, number, by=by, because=because)
+    told = _order(database, intake, session, number, by=by, because=because)
     if told.job is not None and not told.replay:
         told.finding.job_id = told.job.id
         session.add(told.finding)
@@ -70,15 +70,17 @@ def rehearse(database: Database, intake: Intake, number: int, *, by: str) -> Rep
     """What `repair` would order: all its checks are made, nothing is written. Raises as `repair`."""
     told: list[Repair] = []
     with suppress(_Nothing), database.write() as session:
-        one = _order(intake, session, number, by=by, because="")
+        one = _order(database, intake, session, number, by=by, because="")
         session.expunge_all()
         told.append(one if one.replay else replace(one, job=None))
         _go_back()
     return told[0]
 
 
-def _order(intake: Intake, session: Session, number: int, *, by: str, because: str) -> Repair:
-    finding = session.get(Finding, number, with_for_update=True, populate_existing=True) or find(session, number)
+def _order(database: Database, intake: Intake, session: Session, number: int, *, by: str, because: str) -> Repair:
+    database.lock(session, f"finding:{number}")  # not the row: workers lock jobs before findings, and the intake is going to lock jobs
+    session.expire_all()
+    finding = find(session, number)
     if finding.gone_at is not None:
         raise Refusal(f"finding {number} is gone: the node no longer shows it")
     if not finding.repair:
