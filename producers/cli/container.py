@@ -11,6 +11,7 @@ from models.jobs import Job
 from models.orders import AdoptContainer
 from producers.cli import door
 from producers.cli.container_verbs import add_verbs
+from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Wait, ordered
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
@@ -30,6 +31,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """Containers and reservations, by id."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.container_list(node=node, customer=customer, state=state, limit=limit, json=json)
+        return
     query = select(Container).order_by(col(Container.ctid)).limit(limit)
     if node is not None:
         query = query.where(Container.node == node)
@@ -54,6 +60,11 @@ def list_(
 @app.command("show")
 def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or vzctl name.")], json: Json = False) -> None:
     """One container, with the jobs that had to do with it."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.container_show(container, json=json)
+        return
     with door.database() as database, database.read() as session:
         wanted = (
             Container.ctid == int(container) if container.isascii() and container.isdigit() and len(container) <= 10 else Container.name == container

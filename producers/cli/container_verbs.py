@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from models.orders import VERB_ORDERS, Order
 from producers.cli import door
+from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Wait, asker, ordered
 from producers.cli.screen import as_json, say
 from producers.refusals import BadOrder
@@ -40,6 +41,11 @@ def add_verbs(app: typer.Typer) -> None:
 
 def place(asked: Sequence[Order], *, key: str, by: str, because: str, wait: bool, json: bool) -> None:
     """Place the orders, all or none, and print their jobs; with `wait` follow them and leave with their exit code."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.place(asked, key=key, because=because, wait=wait, json=json)
+        return
     with door.house() as house:
         with house.database.write() as session:
             taken = [house.intake.submit(session, order, by=asker(by), because=because, key=key) for order in asked]

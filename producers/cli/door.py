@@ -37,6 +37,7 @@ def settings() -> Settings:
 @contextmanager
 def database() -> Iterator[Database]:
     """For commands that read, or write without placing orders."""
+    _here()
     chosen = settings()
     opened = Database(chosen.database_url)
     try:
@@ -49,6 +50,7 @@ def database() -> Iterator[Database]:
 @contextmanager
 def house() -> "Iterator[House]":
     """For commands that place orders."""
+    _here()
     import structlog  # noqa: PLC0415 - with dramatiq and redis 0.3 s that commands which only read need not pay
 
     from producers.house import open_house  # noqa: PLC0415
@@ -62,6 +64,16 @@ def house() -> "Iterator[House]":
         yield opened
     finally:
         opened.close()
+
+
+def elsewhere() -> bool:
+    """A house elsewhere is meant, over its HTTP API."""
+    return bool(os.environ.get("VZQ_URL"))
+
+
+def _here() -> None:
+    if elsewhere():
+        raise Unusable(f"this command works on the house itself, not over {os.environ['VZQ_URL']}; leave out --url and VZQ_URL")
 
 
 def make_folder(path: Path) -> None:

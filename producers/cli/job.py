@@ -10,6 +10,7 @@ from models.kinds import KINDS
 from models.lifecycle import FINAL, State
 from producers.audit import audit
 from producers.cli import door
+from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
 from producers.cli.story import COLUMNS, RIGHT, rows, show
@@ -34,6 +35,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """The newest jobs first."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_list(state=[str(one) for one in _states(state or [])], node=node, kind=kind, limit=limit, json=json)
+        return
     query = select(Job).order_by(col(Job.id).desc()).limit(limit)
     if state:
         query = query.where(col(Job.state).in_(_states(state)))
@@ -57,6 +63,11 @@ def list_(
 @app.command("show")
 def show_(job: Id, json: Json = False) -> None:
     """The whole story of a job on one screen."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_show(job, json=json)
+        return
     with door.database() as database, database.read() as session:
         told = story(session, find(session, job))
     as_json(story_shape(told)) if json else show(told)
@@ -65,6 +76,11 @@ def show_(job: Id, json: Json = False) -> None:
 @app.command()
 def watch(jobs: Ids = None, timeout: Timeout = None, json: Json = False) -> None:
     """Follow jobs live until they end; exit 0 when all are done, 1 when not. With --json one event a line."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_watch(jobs, timeout=timeout, json=json)
+        return
     from producers.cli.follow import follow  # noqa: PLC0415 - only who waits needs it
 
     with door.database() as database:
@@ -82,6 +98,11 @@ def watch(jobs: Ids = None, timeout: Timeout = None, json: Json = False) -> None
 @app.command()
 def wait(jobs: SomeIds, timeout: Timeout = None, json: Json = False) -> None:
     """Wait in silence until jobs end; exit 0 when all are done, 1 when not. With --json the jobs as an array."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_watch(jobs, timeout=timeout, json=json, quiet=True)
+        return
     from producers.cli.follow import follow  # noqa: PLC0415 - as above
 
     with door.database() as database:
@@ -93,6 +114,11 @@ def wait(jobs: SomeIds, timeout: Timeout = None, json: Json = False) -> None:
 @app.command()
 def why(job: Id, json: Json = False) -> None:
     """Why a job has not ended yet: what holds it, and until when where that is known."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_why(job, json=json)
+        return
     from producers.why import why as reasons_of  # noqa: PLC0415 - admission is only needed here
 
     with door.database() as database, database.read() as session:
@@ -112,6 +138,11 @@ def why(job: Id, json: Json = False) -> None:
 @app.command()
 def cancel(job: Id, by: By = "", because: Because = "", json: Json = False) -> None:
     """Take a job back; says what will happen."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_act(job, "cancel", because=because, json=json)
+        return
     from producers.jobs import cancel as take_back  # noqa: PLC0415 - named like the command
 
     with door.house() as house:
@@ -125,6 +156,11 @@ def cancel(job: Id, by: By = "", because: Because = "", json: Json = False) -> N
 @app.command()
 def password(job: Id, by: By = "", because: Because = "", json: Json = False) -> None:
     """Show the root password that a job generated; it can be had once."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_act(job, "password", because=because, json=json)
+        return
     from producers.passwords import hand_out  # noqa: PLC0415 - only needed here
 
     with door.house() as house:
@@ -138,6 +174,11 @@ def password(job: Id, by: By = "", because: Because = "", json: Json = False) ->
 @app.command()
 def retry(job: Id, by: By = "", because: Because = "", wait: Wait = False, json: Json = False) -> None:
     """Place the order of an ended job again, as a new job that names the old one; prints the new job's id."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.job_act(job, "retry", because=because, json=json, wait=wait)
+        return
     from producers.cli.follow import follow  # noqa: PLC0415 - as above
     from producers.jobs import retry as again  # noqa: PLC0415 - named like the command
 

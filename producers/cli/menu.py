@@ -92,10 +92,15 @@ app = typer.Typer(
 def everywhere(
     state: Annotated[Path | None, typer.Option("--state", help="State folder of an embedded house (VZQ_STATE).", file_okay=False)] = None,
     database: Annotated[str, typer.Option("--database", help="SQLAlchemy URL (VZQ_DATABASE); give one with a password in the environment.")] = "",
+    url: Annotated[str, typer.Option("--url", help="A house elsewhere, over its HTTP API: https://HOST:9080 (VZQ_URL).")] = "",
+    token: Annotated[str, typer.Option("--token", help="Token for --url; everybody on this machine can read it here, better VZQ_TOKEN.")] = "",
 ) -> None:
     """What holds for every command; programs that are started from here find it in their environment."""
     if state is not None:
         os.environ["VZQ_STATE"] = str(state.absolute())
+    for name, value in (("VZQ_URL", url), ("VZQ_TOKEN", token)):
+        if value:
+            os.environ[name] = value
     if database:
         if "password=" in database or ":" in database.partition("://")[2].rpartition("@")[0]:
             raise typer.BadParameter("a password on the command line can be read by everybody on this machine; put the URL into VZQ_DATABASE")

@@ -14,6 +14,7 @@ from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
 from producers.audit import audit
 from producers.cli import door
+from producers.cli.door import elsewhere
 from producers.cli.failures import BAD_INPUT, FAILED, REFUSED
 from producers.cli.follow import see_through
 from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
@@ -69,6 +70,11 @@ def add(
 @app.command("list")
 def list_(site: Annotated[str, typer.Option("--site", help="Only this site's.")] = "", json: Json = False) -> None:
     """All nodes, with what is taken of them."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.node_list(site=site, json=json)
+        return
     query = select(Node).order_by(Node.site, Node.name)
     if site:
         query = query.where(Node.site == site)

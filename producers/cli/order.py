@@ -9,9 +9,11 @@ import typer
 
 from models.orders import CheckQueue, CreateContainer, Order
 from producers.cli import door, order_file
+from producers.cli.door import elsewhere
 from producers.cli.failures import BAD_INPUT, REFUSED
 from producers.cli.options import Because, By, Json, Site, Wait, asker, labels, ordered
 from producers.cli.screen import as_json, say, warn
+from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="Order a container, or a whole file of orders.")
 Given = str | None
@@ -75,13 +77,7 @@ def submit(
     if sheet.bad and not partial:
         _report(order_file.Outcome(bad=sheet.bad, kept=False), json=json)
         raise typer.Exit(BAD_INPUT)
-    from producers.cli import submission  # noqa: PLC0415 - a file that is bad needs no house
-
-    with door.house() as house:
-        place = submission.place_each if partial else submission.place_all
-        outcome = place(house, sheet.good, by=asker(by), because=because)
-        if outcome.taken:
-            house.bell.wake()
+    outcome = _placed(sheet, partial=partial, by=by, because=because)
     outcome.bad = sorted([*sheet.bad, *outcome.bad], key=lambda line: line.number)
     _report(outcome, json=json)
     if outcome.bad or outcome.refused:
@@ -94,8 +90,30 @@ def schema() -> None:
     as_json(order_file.schema())
 
 
+def _placed(sheet: order_file.Sheet, *, partial: bool, by: str, because: str) -> order_file.Outcome:
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        if not partial:
+            raise BadOrder({"--partial": "is needed over --url: there each order stands for itself, and a file is not taken back as a whole"})
+        return remote_screens.submit(sheet.good, because=because)
+    from producers.cli import submission  # noqa: PLC0415 - a file that is bad needs no house
+
+    with door.house() as house:
+        place = submission.place_each if partial else submission.place_all
+        outcome = place(house, sheet.good, by=asker(by), because=because)
+        if outcome.taken:
+            house.bell.wake()
+    return outcome
+
+
 def place_one(order: Order, *, key: str, by: str, because: str, wait: bool, json: bool) -> None:
     """Place one order and print its job; with `wait` follow it and leave with its exit code."""
+    if elsewhere():
+        from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
+
+        remote_screens.place([order], key=key, because=because, wait=wait, json=json)
+        return
     with door.house() as house:
         with house.database.write() as session:
             accepted = house.intake.submit(session, order, by=asker(by), because=because, key=key)

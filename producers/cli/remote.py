@@ -1,0 +1,148 @@
+"""A house elsewhere: what `vzq --url` can do over its HTTP API, shown on the same screens. Loaded only when a URL is given."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from models.jobs import Begun, Event, Job
+from models.lifecycle import Cause, State
+from models.orders import Order
+from producers.cli.door import Unusable
+from producers.refusals import BadOrder, NoRoom, Refusal
+from producers.story import Story
+
+MOMENTS = ("accepted_at", "due_at", "deadline", "ended_at", "at", "until")
+TIMEOUT_S = 30.0
+LOOK_S = 0.5
+
+
+class Api:
+    """The HTTP API of a house; every answer is either what was wanted or an exception that the command line knows."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def get(self, path: str, **query: Any) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON."""
+        return self._ask("GET", path, params={name: value for name, value in query.items() if value not in (None, "", [], ())})
+
+    def post(self, path: str, body: Any = None, *, because: str = "", headers: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON."""
+        return self._ask("POST", path, json=body, params={"because": because} if because else {}, headers=dict(headers or {}))
+
+    def pages(self, path: str, limit: int, **query: Any) -> list[Any]:  # noqa: ANN401 - JSON
+        """Items of a list, page after page."""
+        found: list[Any] = []
+        cursor = None
+        while len(found) < limit:
+            page = self.get(path, limit=min(500, limit - len(found)), cursor=cursor, **query)
+            found += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        return found
+
+    def place(self, order: Order, *, key: str, because: str) -> tuple[Job, bool]:
+        """The job of an order, and whether the key had brought it before; raises BadOrder or Refusal."""
+        body = order.model_dump(mode="json", exclude_unset=True) | {"kind": order.kind}
+        secret = getattr(order, "password", None)
+        if secret is not None:
+            body["password"] = secret.get_secret_value()
+        item = {"key": key or _made_up(), "because": because, "order": body}
+        answered = self.post("/v1/orders:bulk", {"items": [item]})["items"][0]
+        if answered["problem"] is not None:
+            raise _refused(answered["problem"])
+        return job_of(answered["job"]), answered["replayed"]
+
+    def find(self, ending: str) -> str:
+        """The id of the job whose id ends so; raises BadOrder."""
+        ending = ending.upper()
+        if len(ending) == 26:
+            return ending
+        if len(ending) < 4 or not ending.isalnum():
+            raise BadOrder({"job": f"{ending!r} is not a job id; give at least its last four characters"})
+        fitting = [shape["id"] for shape in self.pages("/v1/jobs", 2000) if shape["id"].endswith(ending)]
+        if len(fitting) != 1:
+            raise BadOrder({"job": f"{len(fitting)} of the newest 2000 jobs end so; give the whole id"})
+        return str(fitting[0])
+
+    def story(self, job_id: str) -> tuple[Story, dict[str, Any]]:
+        """A job's story, and the same as it came."""
+        shape = self.get(f"/v1/jobs/{job_id}")
+        events = [Event(**_fields(event, job_id=event["job"], cause=Cause(event["cause"]), state=State(event["state"]))) for event in shape["events"]]
+        begun = [Begun(**_fields(one, job_id=job_id)) for one in shape["journal"]]
+        return Story(job_of(shape), events, begun, shape["addresses"], ""), shape
+
+    def follow(self, ids: Sequence[str], view: Any, *, timeout_s: float | None) -> list[Job]:  # noqa: ANN401 - follow.View
+        """Feed `view` until the jobs have ended or are stuck, or the time is over; the jobs as they stand then."""
+        seen = dict.fromkeys(ids, 0)
+        begun = time.monotonic()
+        while True:
+            stories = [self.story(job_id)[0] for job_id in seen]
+            news = [event for told in stories for event in told.events if (event.id or 0) > seen[event.job_id]]
+            seen |= {event.job_id: event.id or 0 for event in news}
+            jobs = [told.job for told in stories]
+            view.show(jobs, sorted(news, key=lambda event: event.id or 0))
+            late = timeout_s is not None and time.monotonic() - begun >= timeout_s
+            if late or all(job.ended or job.state == State.STUCK for job in jobs):
+                return jobs
+            time.sleep(LOOK_S)
+
+    def _ask(self, method: str, path: str, **given: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = self._http.request(method, path, **given)
+            told = answer.json() if answer.content else None
+        except httpx.HTTPError as error:
+            raise Unusable(f"{self._http.base_url} cannot be reached: {error}; see that VZQ_URL names a running service") from None
+        except ValueError:
+            raise Unusable(f"{self._http.base_url} does not speak vzq's API; see VZQ_URL") from None
+        if answer.is_success:
+            return told
+        raise _refused(told) if isinstance(told, dict) and "detail" in told else Unusable(f"{self._http.base_url} answered {answer.status_code}")
+
+
+@contextmanager
+def api() -> Iterator[Api]:
+    """The API that VZQ_URL and VZQ_TOKEN name; raises Unusable."""
+    token = os.environ.get("VZQ_TOKEN", "")
+    if not token:
+        raise Unusable("a house elsewhere opens to a token only; put it into VZQ_TOKEN")
+    verify = os.environ.get("VZQ_CA") or True
+    try:
+        http = httpx.Client(base_url=os.environ["VZQ_URL"], headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_S, verify=verify)
+    except (OSError, ValueError, httpx.InvalidURL) as error:
+        raise Unusable(f"VZQ_URL or VZQ_CA cannot be used: {error}") from None
+    with http:
+        yield Api(http)
+
+
+def job_of(shape: Mapping[str, Any]) -> Job:
+    """The row that the API told of."""
+    return Job(**_fields(shape, producer=shape["by"], state=State(shape["state"])))
+
+
+def _fields(shape: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    fields = {name: datetime.fromisoformat(value).astimezone(UTC) if name in MOMENTS and value else value for name, value in shape.items()}
+    return fields | more
+
+
+def _refused(problem: Mapping[str, Any]) -> Exception:
+    detail = str(problem["detail"])
+    if problem["status"] in {400, 413, 415, 422}:
+        return BadOrder({error["field"]: error["what"] for error in problem["errors"]} or {"order": detail})
+    if problem["status"] == 404:
+        return BadOrder({"name": detail})
+    if problem["status"] == 409 and problem["reasons"]:
+        return NoRoom(detail.partition(" (")[0], problem["reasons"])
+    return Unusable(detail) if problem["status"] >= 500 or problem["status"] in {401, 429} else Refusal(detail)
+
+
+def _made_up() -> str:
+    from ulid import ULID  # noqa: PLC0415
+
+    return str(ULID())

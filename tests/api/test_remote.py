@@ -1,0 +1,97 @@
+"""`vzq --url`: the same commands over the API of a house elsewhere."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from producers.cli import app
+from tests.api.conftest import TEMPLATE, Api
+from tests.api.test_orders import end
+
+ORDER = ("order", "create", "--plan", "small", "--template", TEMPLATE, "--hostname", "web1.example.net")
+Vzq = Callable[..., Result]
+
+
+@pytest.fixture
+def vzq(lite: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Vzq:
+    """The command line, as somebody uses it far from the house."""
+    monkeypatch.setenv("VZQ_STATE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("VZQ_URL", lite.url)
+    monkeypatch.setenv("VZQ_TOKEN", lite.secrets["admin"])
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*args: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(args), input=given, prog_name="vzq")
+
+    return call
+
+
+def told(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_an_order_goes_its_way(vzq: Vzq, lite: Api, tmp_path: Path) -> None:
+    made = told(vzq(*ORDER, "--key", "k", "--customer", "acme", "--because", "invoice 1", "--json"))
+    again = told(vzq(*ORDER, "--key", "k", "--customer", "acme", "--json"))
+    assert (again["job"], made["replay"], again["replay"]) == (made["job"], False, True)
+    short = made["job"][-8:]
+    shown = told(vzq("job", "show", short, "--json"))
+    assert (shown["id"], shown["because"], shown["order"]["customer"]) == (made["job"], "invoice 1", "acme")
+    assert "container 1001" in vzq("job", "show", short).stdout
+    assert "no dispatcher is alive" in vzq("job", "why", short).stdout
+    assert short in vzq("job", "list", "--state", "open").stdout
+    assert vzq("job", "watch", short, "--timeout", "0").exit_code == 5
+    end(lite, made["job"])
+    watched = vzq("job", "watch", short)
+    assert (watched.exit_code, "finished" in watched.stdout) == (0, True)
+    assert [one["ctid"] for one in told(vzq("container", "list", "--customer", "acme", "--json"))] == [1001]
+    assert "web1.example.net" in vzq("container", "show", "1001").stdout
+    assert {one["name"] for one in told(vzq("node", "list", "--json"))} == {"n1", "n2"}
+    assert "n1" in vzq("node", "list").stdout
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_verbs_and_actions(vzq: Vzq, lite: Api) -> None:
+    made = told(vzq(*ORDER, "--generate-password", "--json"))["job"]
+    assert vzq("job", "password", made).exit_code == 3
+    end(lite, made)
+    assert len(told(vzq("job", "password", made, "--json"))["password"]) == 20
+    stop = vzq("container", "stop", "1001").stdout.strip()
+    assert "cancelled" in vzq("job", "cancel", stop, "--because", "no").stdout
+    assert told(vzq("job", "retry", stop, "--json"))["job"] != stop
+    assert vzq("container", "set-password", "1001", "--password-stdin", given="hunter2hunter2\n").exit_code in {0, 3}
+
+
+def test_a_file_is_placed_line_by_line(vzq: Vzq, tmp_path: Path) -> None:
+    line = {"kind": "create-container", "plan": "small", "template": TEMPLATE}
+    lines = [line | {"key": f"k{n}", "hostname": f"h{n}.example.net"} for n in range(5)] + [
+        line | {"key": "x", "plan": "huge", "hostname": "x.example.net"}
+    ]
+    file = tmp_path / "orders.jsonl"
+    file.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert vzq("order", "submit", str(file)).exit_code == 2
+    first = vzq("order", "submit", str(file), "--partial")
+    assert (first.exit_code, "5 accepted, 0 replayed, 1 bad" in first.stdout, "line 6" in first.stderr) == (2, True, True)
+    assert "0 accepted, 5 replayed" in vzq("order", "submit", str(file), "--partial").stdout
+
+
+def test_exit_codes_are_those_of_the_house_itself(vzq: Vzq, monkeypatch: pytest.MonkeyPatch, lite: Api) -> None:
+    assert vzq(*ORDER[:-2], "--hostname", "a_b").exit_code == 2
+    assert vzq(*ORDER, "--node", "n7").exit_code == 2
+    refused = vzq(*ORDER, "--require", "disk=tape")
+    assert (refused.exit_code, "is not labelled disk=tape" in refused.stderr) == (3, True)
+    assert vzq("job", "show", "01JD8QF3Z5X0RQ2M8B7C4E6N9T").exit_code == 2
+    here = vzq("plan", "list")
+    assert (here.exit_code, "leave out --url" in here.stderr) == (5, True)
+    monkeypatch.setenv("VZQ_TOKEN", lite.secrets["read"])
+    assert vzq(*ORDER).exit_code == 3
+    monkeypatch.setenv("VZQ_TOKEN", "vzq_no")
+    assert vzq("job", "list").exit_code == 5
+    monkeypatch.setenv("VZQ_URL", "http://127.0.0.1:9")
+    assert vzq("job", "list").exit_code == 5
+    assert vzq("--url", lite.url, "--token", lite.secrets["read"], "job", "list").exit_code == 0
