@@ -30,6 +30,11 @@ class Load(StrEnum):
 DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.LOOK: 2}  # a node's own row may say otherwise
 
 
+# At so many dead workers a job counts as poison. Deaths that nobody saw (power, memory) are forgiven for long; when a
+# worker sees the process die that had nothing but this job in hand, that counts for all but one of them.
+CRASHES_OF_POISON = 5
+
+
 @dataclass(frozen=True)
 class Kind:
     """The queue's view of one kind of order."""

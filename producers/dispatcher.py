@@ -15,6 +15,7 @@ from models.clock import Clock
 from models.database import Database
 from models.house import Beat, Counter, Credit, erase_secrets
 from models.jobs import Job
+from models.kinds import CRASHES_OF_POISON
 from models.lifecycle import Cause, State
 from models.orders import ORDER, CreateContainer
 from models.reservations import give_back
@@ -30,7 +31,6 @@ DISPATCH_LEASE = timedelta(seconds=10)  # a message that nobody took by then cou
 LOOK_FOR_ROOM = timedelta(seconds=5)  # how often a job without a place is placed again
 BEAT_S = 1.0
 RENEWAL_GRACE_S = 6.0  # one renewal of 4 s and a margin
-CRASHES_ALLOWED = 2  # at the second worker that dies under it a job counts as poison
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Dispatcher:
         self._bell = bell
         self._clock = clock
         self._name = name
-        self._trust_leases_from = 0.0  # by the monotonic clock
+        # By the monotonic clock. A dispatcher that begins does not know whether the database was away before it.
+        self._trust_leases_from = clock.monotonic() + RENEWAL_GRACE_S
         self._beat_from = 0.0  # by the monotonic clock
 
     def go_round(self) -> Went:
@@ -101,8 +102,8 @@ class Dispatcher:
 
     def _lost(self, session: Session, job: Job, now: datetime) -> None:
         job.crashes += 1
-        if job.crashes >= CRASHES_ALLOWED:
-            why = f"the second worker ({job.worker}) died under it at step {job.step or 'claim'}; see its log, then `vzq job resolve`"
+        if job.crashes >= CRASHES_OF_POISON:
+            why = f"workers die under it, the last one ({job.worker}) at step {job.step or 'claim'}; see its log, then `vzq job resolve`"
             job.error, job.error_class = why, "Poisoned"
             session.add(job.move(Cause.POISONED, now=now, why=why, worker=job.worker, step=job.step))
         else:

@@ -64,7 +64,7 @@ class Service:
     def run(self) -> None:
         """Work until `stop` is called."""
         work = {"rounds": self._rounds, "periodic": self._periodic, "webhooks": self._webhooks}
-        threads = [threading.Thread(target=target, name=name) for name, target in work.items()]
+        threads = [threading.Thread(target=self._watched, args=(target,), name=name) for name, target in work.items()]
         for thread in threads:
             thread.start()
         if self.api is not None:
@@ -80,6 +80,14 @@ class Service:
         """Finish the round that is going on, then end."""
         self._stopping.set()
         self._house.bell.wake()
+
+    def _watched(self, work: Callable[[], None]) -> None:
+        """A thread that ends by mistake ends the process: half a service looks alive and is not."""
+        try:
+            work()
+        except BaseException:
+            log.exception("service_broken")
+            os._exit(70)
 
     def _rounds(self) -> None:
         while not self._stopping.is_set():
@@ -105,15 +113,12 @@ class Service:
         self._deliverer.close()
 
     def _guarded(self, work: Callable[[], T]) -> T | None:
-        """The database may go away and come back; anything else ends the process, so that its supervisor sees it."""
+        """The database may go away and come back; anything else ends the process."""
         try:
             return work()
         except SQLAlchemyError as error:
             log.error("database_trouble", error=str(error).splitlines()[0])  # noqa: TRY400 - a known fault needs no trace
             return None
-        except BaseException:
-            log.exception("service_broken")
-            os._exit(70)
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any
 
 def postponed(session: Session, job: Job, now: datetime, *, error: JobError, after: timedelta, counts: bool, rng: random.Random) -> None:
     """It may pass later; once attempts or deadline are used up it goes back, or waits for a person."""
+    if job.cancel_asked and not job.begun and job.state == State.RUNNING:
+        broken(session, job, now, error=error, cause=Cause.WITHDRAWN, was=State.RUNNING)
+        return
     _note(job, error)
     job.attempts += counts
     undoing = job.state == State.UNDOING

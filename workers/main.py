@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
 import random
 import signal
 import socket
@@ -22,7 +23,7 @@ from sqlmodel import Session, col
 from models.clock import SystemClock
 from models.database import Database, SchemaError
 from models.house import Worker
-from models.kinds import FAMILIES
+from models.kinds import CRASHES_OF_POISON, FAMILIES
 from models.logs import configure
 from models.settings import Settings
 from models.vault import Vault
@@ -32,7 +33,7 @@ from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
 from workers.runs import Runs, World
 from workers.solo import Solos
-from workers.store import Store
+from workers.store import Store, locked
 from workers.transport.links import Links
 
 log = structlog.get_logger(__name__)
@@ -73,8 +74,8 @@ class WorkerProcess:
                 with self._meters.in_hand.track_inprogress():
                     await runs.answer(job_id, token)
             except RunAlone:
-                await solos.run(job_id, token)
-                await store.write(self._bury)
+                died = await solos.run(job_id, token)
+                await store.write(lambda session: self._testify(session, job_id, token) if died else self._bury(session))
             bells.wake_dispatcher()
 
         def ring(job_id: str, token: int) -> None:
@@ -86,7 +87,7 @@ class WorkerProcess:
 
         bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring)
         await store.write(lambda session: self._register(session, slots))
-        heart = asyncio.create_task(self._heartbeat(store, freed))
+        heart = self._beating(store, freed)
         bells.start()
         log.info("worker_started", worker=self._name, site=self._site, slots=slots)
         bells.wake_dispatcher()
@@ -103,7 +104,7 @@ class WorkerProcess:
         """Run the jobs that a worker names on stdin, one after the other, and say on stdout when a run has ended; end with stdin."""
         loop, stopping = asyncio.get_running_loop(), self._stop_on_signals()
         store, runs = self._open(loop)
-        heart = asyncio.create_task(self._heartbeat(store, lambda _: None))
+        heart = self._beating(store, lambda _: None)
         lines = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
 
@@ -151,8 +152,29 @@ class WorkerProcess:
     def _sign_off(self, session: Session) -> None:
         session.execute(delete(Worker).where(col(Worker.name) == self._name))  # its slots are gone; what it has in hand is handed over next
 
+    def _testify(self, session: Session, job_id: str, token: int) -> int:
+        """A process that had nothing else in hand died under this job: at its next expiry it is poison."""
+        job = locked(session, job_id)
+        if job is not None and job.token == token and job.worker is not None:
+            job.crashes = max(job.crashes, CRASHES_OF_POISON - 1)
+            session.add(job)
+            session.flush()
+        return self._bury(session)
+
     def _bury(self, session: Session) -> int:
         return kin.bury(self._database, session, self._name)
+
+    def _beating(self, store: Store, freed: Callable[[int], None]) -> "asyncio.Task[None]":
+        """The heartbeat's task; if it ends by mistake the process does, for nobody would renew its leases."""
+
+        def ended(heart: "asyncio.Task[None]") -> None:
+            if not heart.cancelled() and heart.exception() is not None:
+                log.error("heart_broken", error=repr(heart.exception()))
+                os._exit(70)
+
+        heart = asyncio.create_task(self._heartbeat(store, freed))
+        heart.add_done_callback(ended)
+        return heart
 
     async def _heartbeat(self, store: Store, freed: Callable[[int], None]) -> None:
         """Renew all leases every few seconds, and free what dead workers of this host held; failures are tried again at once."""

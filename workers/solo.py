@@ -26,20 +26,23 @@ class Solos:
         self._idle: list[Process] = []
         self._all: set[Process] = set()
 
-    async def run(self, job_id: str, token: int) -> None:
-        """Run this job alone and wait for the end of its run; how it ended is in its row, or its process has died."""
+    async def run(self, job_id: str, token: int) -> bool:
+        """Run this job alone and wait for the end of its run; True when its process died of it, else how it ended is in its row."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._places.acquire()
         except TimeoutError:
-            return
+            return False
         try:
             process = self._idle.pop() if self._idle else await self._start()
             if await self._ended_well(process, f"{job_id} {token}\n".encode()):
                 self._idle.append(process)
-            else:
-                log.warning("solo_died", job=job_id, code=await process.wait())
-                self._all.discard(process)
+                return False
+            code = await process.wait()
+            self._all.discard(process)
+            if code:  # 0: it was told to stop and handed over
+                log.warning("solo_died", job=job_id, code=code)
+            return code != 0
         finally:
             self._places.release()
 

@@ -6,6 +6,7 @@ is away for a moment all are tried again. So each must find out by itself whethe
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -64,6 +65,13 @@ class Store:
         self._thread.join()
 
     def _serve(self) -> None:
+        try:
+            self._commit_what_comes()
+        except BaseException:  # a worker that can write nothing any more must not look alive
+            log.exception("store_broken")
+            os._exit(70)
+
+    def _commit_what_comes(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first]
             while len(batch) < AT_ONCE:

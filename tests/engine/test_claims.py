@@ -1,18 +1,21 @@
 """Who has a job: one claim per token, leases by the database's time, cancel and retry."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlmodel import select
 
-from models.errors import Stale, Withdrawn
+from models.errors import NodeFault, Stale, Withdrawn
 from models.fleet import Address, Container
 from models.jobs import Event, Job
+from models.kinds import CRASHES_OF_POISON
 from models.lifecycle import State
 from producers.jobs import cancel, find, resolve, retry
 from producers.refusals import BadOrder, Refusal
 from tests.engine.conftest import House
+from workers import endings
 from workers.claims import LEASE, held
 
 
@@ -151,3 +154,29 @@ def test_an_ending_that_fits_several_jobs_is_refused(house: House) -> None:
     house.order()
     with house.database.read() as session, pytest.raises(BadOrder):
         find(session, "ZZZZ")
+
+
+def test_a_cancelled_job_that_began_nothing_does_not_wait_for_an_ill_node(house: House) -> None:
+    job = dispatched(house)
+    assert house.claim(house.claims(), job.id) is not None
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        cancel(house.database, session, row, by="me", because="")
+        fault = NodeFault("node n1 does not answer", finding="unreachable")
+        endings.node_fault(session, row, house.clock.now(), fault=fault, rng=random.Random(1))
+    assert house.job(job.id).state is State.CANCELLED
+    with house.database.read() as session:
+        assert session.exec(select(Container)).all() == []
+
+
+def test_a_worker_that_saw_a_jobs_own_process_die_makes_it_poison_at_once(house: House) -> None:
+    job = dispatched(house)
+    assert house.claim(house.claims(), job.id) is not None
+    with house.database.write() as session:
+        row = session.get(Job, job.id)
+        assert row is not None
+        row.crashes = CRASHES_OF_POISON - 1  # what WorkerProcess._testify writes
+    house.clock.pass_(LEASE + timedelta(seconds=1))
+    house.go_round()
+    assert house.job(job.id).state is State.STUCK

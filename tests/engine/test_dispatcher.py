@@ -7,9 +7,10 @@ from sqlmodel import col, select
 
 from models.fleet import Node, NodeState, Pool
 from models.jobs import Event
+from models.kinds import CRASHES_OF_POISON
 from models.lifecycle import Cause, State
 from models.orders import CreateContainer
-from producers.dispatcher import CRASHES_ALLOWED, DISPATCH_LEASE, Dispatcher
+from producers.dispatcher import DISPATCH_LEASE, Dispatcher
 from producers.why import why
 from tests.engine.conftest import House
 from tests.factories import TEMPLATES, make_job, make_node
@@ -61,10 +62,10 @@ def test_a_lost_message_is_sent_again_under_a_new_token(house: House) -> None:
     assert house.job(job.id).token > before
 
 
-def test_a_dead_workers_job_waits_again_and_the_second_death_is_poison(house: House) -> None:
+def test_a_dead_workers_job_waits_again_until_it_counts_as_poison(house: House) -> None:
     house.worker()
     job = house.check()
-    for death in range(1, CRASHES_ALLOWED + 1):
+    for death in range(1, CRASHES_OF_POISON + 1):
         house.worker()
         house.go_round()
         claims = house.claims(f"w{death}")
@@ -74,10 +75,10 @@ def test_a_dead_workers_job_waits_again_and_the_second_death_is_poison(house: Ho
         house.worker()
         house.go_round()
     stuck = house.job(job.id)
-    assert (stuck.state, stuck.crashes) == (State.STUCK, CRASHES_ALLOWED)
+    assert (stuck.state, stuck.crashes) == (State.STUCK, CRASHES_OF_POISON)
     assert Cause.LOST in causes(house, job.id)
     assert causes(house, job.id)[-1] is Cause.POISONED
-    assert "w2" in stuck.error
+    assert f"w{CRASHES_OF_POISON}" in stuck.error
 
 
 def test_after_the_database_was_away_workers_may_renew_before_they_count_as_dead(house: House) -> None:
