@@ -58,8 +58,9 @@ def test_a_stranger_keeps_the_id_it_took(ground: Ground, own_ctid: bool) -> None
     assert played.state == (State.FAILED if own_ctid else State.DONE)
 
 
-def test_two_dead_workers_make_it_stuck_and_a_person_gets_it_out(ground: Ground) -> None:
-    played = sound(play(ground, Case(0, (Fault(14, "die"), Fault(20, "die")))))
+def test_a_job_that_workers_die_of_again_and_again_is_stuck_and_a_person_gets_it_out(ground: Ground) -> None:
+    deaths = tuple(Fault(at, "die") for at in range(14, 62, 8))
+    played = sound(play(ground, Case(0, deaths, choices=("go-on",) * 8)))
     assert played.state == State.DONE
     assert any("poisoned → stuck" in line for line in played.story)
 
