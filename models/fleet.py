@@ -82,6 +82,7 @@ class Container(SQLModel, table=True):
     cpuunits: int = 0
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
     searchdomain: str | None = None
+    disk_used_bytes: int | None = Field(default=None, sa_type=BigInteger)  # at the last look at its node while it was mounted; None: never seen
     probe: str = ""  # how its address is asked: "icmp" or "tcp:PORT"; the pool's
     job_id: str | None = None  # the job whose mark it carries on the node: the one that made, adopted or reinstalled it
     standing: Standing = Field(default=Standing.RUNNING, sa_type=choice(Standing))  # what is wanted of it

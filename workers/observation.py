@@ -27,9 +27,19 @@ def observed(session: Session, node: Node, job: Job, sights: Sequence[Sight], dr
     node.foreign_containers, node.foreign_ram_bytes, node.foreign_disk_bytes = outside.count, outside.ram_bytes, outside.disk_bytes
     node.foreign_addresses = list(outside.addresses)
     session.add(node)
+    _count_disk(session, books, sights)
     differences = compare(sights, books, driver)
     record(session, node.name, differences, now=now, untouched=lambda finding: finding.subject in {str(ctid) for ctid in books.busy})
     return len(differences)
+
+
+def _count_disk(session: Session, books: Books, sights: Sequence[Sight]) -> None:
+    """What their files take, where the node counts it; the others keep their last figure."""
+    for sight in sights:
+        row = books.containers.get(sight.ctid)
+        if row is not None and row.state == ContainerState.PRESENT and sight.disk_used_bytes is not None:
+            row.disk_used_bytes = sight.disk_used_bytes
+            session.add(row)
 
 
 def unreadable(session: Session, node: Node, why: str, *, now: datetime) -> None:

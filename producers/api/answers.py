@@ -121,6 +121,7 @@ class Container(BaseModel):
     swap_bytes: int
     disk_bytes: int
     inodes: int | None
+    disk_used_bytes: int | None = Field(description="As its node counted at the last look; a stopped one keeps its figure. null: not counted yet.")
     cpus: int
     cpuunits: int
     addresses: list[str]

@@ -1,6 +1,8 @@
 """The WHMCS module against a running vzq: what WHMCS is told, and what is on the node."""
 
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -329,3 +331,16 @@ def test_what_whmcs_asks_about_the_module_fits_its_settings(whmcs: Whmcs) -> Non
     assert len(options) <= 24
     for button in whmcs.does("plain", function="AdminCustomButtonArray").values():
         assert f"function vzq_{button}(" in (MODULE / "servers/vzq/vzq.php").read_text()
+
+
+def test_disk_use_is_what_the_books_say(whmcs: Whmcs, house: House) -> None:
+    service, ctid = whmcs.created()
+    assert whmcs.page("UsageUpdate", server=1) == "success"
+    assert whmcs.show(service)["diskusage"] == 0  # not seen yet
+    with contextlib.closing(sqlite3.connect(house.state / "vzq.sqlite", timeout=20)) as books, books:
+        books.execute("update container set disk_used_bytes = ? where id = ?", ((30 << 20) + 1, ctid))  # simulated nodes have no quota that counts
+    assert whmcs.page("UsageUpdate", server=1) == "success"
+    after = whmcs.show(service)
+    assert (after["diskusage"], after["disklimit"]) == (31, 2048)
+    area = whmcs.page("ClientArea", service=service)["templateVariables"]["vzq"]
+    assert area["container"]["disk_used_mib"] == 31

@@ -90,3 +90,10 @@ def test_even_a_line_end_costs_no_other_container(text: str) -> None:
 def test_any_text_can_be_read(text: str) -> None:
     read_json(Finished(0, text, ""))
     read_columns(Finished(0, text, ""))
+
+
+def test_what_a_quota_counts_is_read_and_nought_is_not_a_count() -> None:
+    disk = '"diskspace": {\n      "usage": 2048,\n      "softlimit": 9,\n      "hardlimit": 9\n    }'
+    text = '[\n  {\n    "ctid": 201,\n    "status": "running",\n    ' + disk + ',\n    "ip": []\n  }\n]\n'
+    assert read_json(Finished(0, text, "")) == [Listed(201, "running", disk_used_bytes=2 << 20)]
+    assert read_json(Finished(0, text.replace("2048", "0"), "")) == [Listed(201, "running")]

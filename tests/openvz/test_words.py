@@ -78,7 +78,7 @@ WORDS: list[tuple[Command, str, list[str]]] = [
     (NEW.umount(101), "umount", ["vzctl", "umount", "101"]),
     (NEW.destroy(101), "destroy", ["vzctl", "destroy", "101"]),
     (NEW.exec_true(101), "exec-true", ["vzctl", "exec2", "101", "echo vzq-alive"]),
-    (NEW.listing(), "listing", ["vzlist", "-a", "-j", "-o", "ctid,status,ip,onboot,ostemplate,name,hostname"]),
+    (NEW.listing(), "listing", ["vzlist", "-a", "-j", "-o", "ctid,status,diskspace,ip,onboot,ostemplate,name,hostname"]),
     (OLD.listing(), "listing", ["vzlist", "-a", "-H", "-o", "ctid,status"]),
 ]  # fmt: skip
 

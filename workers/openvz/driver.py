@@ -27,6 +27,7 @@ class Sight:
     aside: str | None = None  # the job that keeps an older container of this id aside, wholly or half put away
     left_by: str | None = None  # where there is no conf: the job whose mark is in CTID.conf.destroyed
     fresh: bool = False  # seen by a survey only: not whole, and touched within the last hour
+    disk_used_bytes: int | None = None  # seen by a survey only, of what is mounted
 
     @property
     def whole(self) -> bool:
@@ -103,6 +104,7 @@ class Listed:
     addresses: tuple[str, ...] = ()
     template: str | None = None
     onboot: bool | None = None  # None: as it was before the node went down
+    disk_used_bytes: int | None = None  # None: nobody counts while it is not mounted
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from workers.commands import Finished
 from workers.openvz.driver import Listed
 
-FIELDS = ("ctid", "status", "ip", "onboot", "ostemplate", "name", "hostname")  # ours first, what customers choose last
+FIELDS = ("ctid", "status", "diskspace", "ip", "onboot", "ostemplate", "name", "hostname")  # ours first, what customers choose last
 _FIELD = re.compile(r'"([a-z_.]+)": (.*)')
 _STATUS = frozenset({"running", "stopped", "mounted", "suspended", "paused"})
 
@@ -35,6 +35,7 @@ def read_columns(answer: Finished) -> list[Listed]:
 
 def _entries(text: str) -> Iterator[dict[str, object]]:
     entry: dict[str, object] = {}
+    outer = ""
     depth = 0  # 1 inside an entry, more inside a nested object such as diskspace
     for line in (line.strip(" \t\r") for line in text.split("\n")):
         if line == "{":
@@ -46,9 +47,11 @@ def _entries(text: str) -> Iterator[dict[str, object]]:
         elif depth and (match := _FIELD.fullmatch(line)):
             name, value = match.groups()
             if value == "{":
-                depth += 1
+                depth, outer = depth + 1, name
             elif depth == 1:
                 entry.setdefault(name, _value(value))
+            elif depth == 2:
+                entry.setdefault(f"{outer}.{name}", _value(value))
 
 
 def _value(text: str) -> object:
@@ -79,7 +82,13 @@ def _listed(entry: dict[str, object]) -> Listed | None:
         addresses=tuple(a for a in addresses if isinstance(a, str)) if isinstance(addresses, list) else (),
         template=_text(entry.get("ostemplate")),
         onboot=onboot if isinstance(onboot, bool) else None,
+        disk_used_bytes=_used(entry.get("diskspace.usage")),
     )
+
+
+def _used(kib: object) -> int | None:
+    """Vzlist says 0 where nothing counts, e.g. for a ploop that is not mounted; no container's files take nothing."""
+    return kib * 1024 if isinstance(kib, int) and not isinstance(kib, bool) and kib > 0 else None
 
 
 def _text(value: object) -> str | None:

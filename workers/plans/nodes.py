@@ -15,7 +15,7 @@ from models.orders import EnrolNode, ScanHostKey
 from workers.node.install import install
 from workers.node.runner import Runner
 from workers.observation import observed, unreadable
-from workers.openvz.driver import Abilities, Sight
+from workers.openvz.driver import Abilities, Listed, Sight
 from workers.openvz.rows import abilities_of, row_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
@@ -91,15 +91,17 @@ async def _shown(link: Link, driver: Vzctl) -> list[Sight] | str:
         sights, listed = await link.run(survey.argv, timeout=survey.timeout), await link.run(listing.argv, timeout=listing.timeout)
         driver.judge(survey, sights)
         driver.judge(listing, listed)
-        states = {one.ctid: one.status for one in driver.listed(listed)}
-        return [_in_state(sight, states.get(sight.ctid, "")) for sight in driver.surveyed(sights)]
+        lines = {one.ctid: one for one in driver.listed(listed)}
+        return [_in_state(sight, lines.get(sight.ctid)) for sight in driver.surveyed(sights)]
     except (Permanent, Unexpected) as error:
         return error.why
 
 
-def _in_state(sight: Sight, status: str) -> Sight:
+def _in_state(sight: Sight, line: Listed | None) -> Sight:
+    status, used = (line.status, line.disk_used_bytes) if line is not None else ("", None)
     running = status in ("running", "paused")
-    return replace(sight, running=running, mounted=running or status == "mounted", suspended=status == "suspended")
+    mounted = running or status == "mounted"
+    return replace(sight, running=running, mounted=mounted, suspended=status == "suspended", disk_used_bytes=used if mounted else None)
 
 
 def remember(session: Session, job: Job, node: Node, answer: dict[str, Any], now: datetime) -> None:

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("cpuunits", sa.Integer(), nullable=False),
         sa.Column("nameservers", sa.JSON(), nullable=False),
         sa.Column("searchdomain", sa.String(), nullable=True),
+        sa.Column("disk_used_bytes", sa.BigInteger(), nullable=True),
         sa.Column("probe", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=True),
         sa.Column(
