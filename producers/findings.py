@@ -79,7 +79,8 @@ def rehearse(database: Database, intake: Intake, number: int, *, by: str) -> Rep
 
 def _order(database: Database, intake: Intake, session: Session, number: int, *, by: str, because: str) -> Repair:
     database.lock(session, f"finding:{number}")  # not the row: workers lock jobs before findings, and the intake is going to lock jobs
-    session.expire_all()
+    session.flush()
+    session.expire_all()  # what another session wrote while this one stood in line
     finding = find(session, number)
     if finding.gone_at is not None:
         raise Refusal(f"finding {number} is gone: the node no longer shows it")
