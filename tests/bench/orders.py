@@ -90,9 +90,8 @@ def measure(kind: str, clients: int, orders: int) -> None:
         wall = time.perf_counter() - begun
         each = (cpu_s(service.pid) - worked) / len(took) * 1000
         p50, p99 = statistics.median(took) * 1000, took[int(len(took) * 0.99)] * 1000
-        print(
-            f"{kind:10} {clients:3} clients  {len(took)} orders  {len(took) / wall:6.0f}/s  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  {each:4.1f} ms of the service's CPU each"
-        )
+        rate = f"{len(took) / wall:6.0f}/s  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms"
+        print(f"{kind:10} {clients:3} clients  {len(took)} orders  {rate}  {each:4.1f} ms of the service's CPU each")
 
 
 if __name__ == "__main__":
