@@ -17,13 +17,13 @@ class Unfailing:
 
     def write(self, text: str) -> int:
         """As the stream's own, but a line that cannot be written is dropped."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: it was closed
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """As the stream's own; never raises for the file system."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             self._stream.flush()
 
 

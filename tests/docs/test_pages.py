@@ -14,7 +14,6 @@ from tests.docs.pages import DOCS, ROOT
 
 pytestmark = pytest.mark.quick
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
-COMING = {"ops/docs/benchmarks.md"}  # linked from README and not written yet; goes from here when it is
 LINK = re.compile(r"\]\(([^)]+)\)")
 FILE = re.compile(r"`((?:models|producers|workers|ops|tests)/[\w./-]+\.(?:py|toml|jsonl|txt))`")
 COMMAND = re.compile(r"(?:`|^ {4})vzq ([a-z][^`#·\n]*)", re.MULTILINE)
@@ -37,9 +36,6 @@ def test_every_link_leads_somewhere(path: Path) -> None:
             continue
         file, _, anchor = link.partition("#")
         target = path.parent / file if file else path
-        if named(target) in COMING:
-            assert not target.exists(), f"{link} is there now: take it out of COMING"
-            continue
         assert target.exists(), link
         assert not anchor or anchor in anchors(target.read_text()), link
 
