@@ -4,7 +4,7 @@ from typing import Any
 
 from models.access import Audit, Token
 from models.clock import stamp
-from models.fleet import Container, Node, Plan, Pool
+from models.fleet import Container, ContainerState, Node, Plan, Pool
 from models.jobs import Begun, Event, Job
 
 
@@ -96,6 +96,11 @@ def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: in
         "containers_max": node.containers_max,
         "abilities": node.abilities,
     }
+
+
+def standing_of(state: str, standing: str) -> str:
+    """What people ask first of a container: running, stopped, suspended … or why it is not theirs to ask yet."""
+    return str(standing) if state == ContainerState.PRESENT else str(state)
 
 
 def container_shape(container: Container, addresses: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
 from producers.refusals import BadOrder
-from producers.shapes import container_shape, job_shape
+from producers.shapes import container_shape, job_shape, standing_of
 
 app = typer.Typer(no_args_is_help=True, help="List and show containers, and order what shall become of them.")
 
@@ -53,7 +53,7 @@ def list_(
     if json:
         as_json([container_shape(container, addresses[container.ctid]) for container in containers])
         return
-    rows = [(one.ctid, one.state, one.node, one.hostname, " ".join(addresses[one.ctid]), one.plan) for one in containers]
+    rows = [(one.ctid, standing_of(one.state, one.standing), one.node, one.hostname, " ".join(addresses[one.ctid]), one.plan) for one in containers]
     table(("ct", "state", "node", "hostname", "addresses", "plan"), rows, empty="no containers; order one with `vzq order create`", right=("ct",))
 
 
@@ -80,7 +80,7 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
         return
     facts([
         ("container", found.ctid),
-        ("state", found.state),
+        ("state", standing_of(found.state, found.standing)),
         ("name", found.name),
         ("hostname", found.hostname),
         ("customer", found.customer),

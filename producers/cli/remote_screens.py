@@ -16,6 +16,7 @@ from producers.cli.screen import as_json, clock_time, facts, say, short, span, t
 from producers.cli.sizes import as_share, as_size
 from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.refusals import BadOrder
+from producers.shapes import standing_of
 
 BULK = 500
 
@@ -110,7 +111,10 @@ def container_list(*, node: str | None, customer: str | None, state: str | None,
     if json:
         as_json(shapes)
         return
-    lines = [(one["ctid"], one["state"], one["node"], one["hostname"], " ".join(one["addresses"]), one["plan"]) for one in shapes]
+    lines = [
+        (one["ctid"], standing_of(one["state"], one["standing"]), one["node"], one["hostname"], " ".join(one["addresses"]), one["plan"])
+        for one in shapes
+    ]
     table(("ct", "state", "node", "hostname", "addresses", "plan"), lines, empty="no containers; order one with `vzq order create`", right=("ct",))
 
 
