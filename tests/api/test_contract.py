@@ -88,10 +88,10 @@ def test_schemathesis_finds_nothing(lite: Api, tmp_path: Path) -> None:
         session.merge(Beat(name="dispatcher", at=lite.house.clock.now().replace(year=2100)))  # else /readyz is right to say 503
     (tmp_path / "st.toml").write_text(CONFIG)
     program = Path(sys.executable).with_name("schemathesis")
-    examples = os.environ.get("VZQ_TEST_EXAMPLES", "2")
+    examples = os.environ.get("VZQ_TEST_EXAMPLES", "8")
     argv = [
         program, "--config-file", "st.toml", "run", f"{lite.url}/openapi.json", "--url", lite.url, "--checks", "all", "--no-color",
-        "--max-examples", examples, "--seed", "1", "--workers", "4", "--phases", "examples,coverage,fuzzing", "--continue-on-failure",
+        "--max-examples", examples, "--seed", "1", "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure",
         "-H", f"Authorization: Bearer {lite.secrets['admin']}",
     ]  # fmt: skip
     ran = subprocess.run([str(word) for word in argv], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=290)

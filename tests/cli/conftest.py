@@ -1,11 +1,12 @@
 """`vzq` called as a person would call it, on a state folder of its own. Redis is not there: orders are accepted all the same."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from models.database import Database
@@ -29,13 +30,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def vzq(state: Path) -> Vzq:
+def vzq(state: Path) -> Iterator[Vzq]:
     """`vzq("job", "list")`; exit code, standard output and standard error come back apart."""
 
     def call(*args: str, given: str | bytes | None = None) -> Result:
         return CliRunner().invoke(app, list(args), input=given, prog_name="vzq")
 
-    return call
+    yield call
+    structlog.reset_defaults()  # it was told to print to this test's standard error, which is closed now
 
 
 @pytest.fixture
