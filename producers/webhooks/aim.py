@@ -33,7 +33,10 @@ def resolve(host: str, port: int) -> list[str]:
 
 def aim(url: str, allowed: Sequence[Network], *, resolve: Resolve = resolve) -> Target:
     """The checked target of a webhook's URL; raises BadAimError with what is wrong."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadAimError(f"{url!r} is not a URL: {error}") from error
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise BadAimError(f"{url!r} is not an http(s) URL")
     if parts.username or parts.password:

@@ -136,3 +136,9 @@ def test_a_client_that_goes_away_halfway_leaves_nothing(lite: Api) -> None:
         head = f"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {lite.secrets['admin']}\r\n"
         half.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 500\r\n\r\n".encode() + b'{"kind": "check-queue"}')
     assert lite.get("/v1/jobs").json()["items"] == []
+
+
+def test_what_is_no_url_is_no_webhook(lite: Api) -> None:
+    for url in ("http://6UW]QM&h^js", "http://[::1", "http://host:99999/", "https://a:b@example.net/"):
+        answer = lite.post("/v1/webhooks", {"url": url})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "url")
