@@ -10,12 +10,20 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+import structlog
 
 from models.database import Database
 from tests import servers
 from tests.stand_ins import ManualClock
 
 NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """A test that sets up logging prints to its own standard error, which is closed when the next one runs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
