@@ -17,14 +17,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from models.clock import Clock, SystemClock
 
 ASKED = "vzq_asked"  # in the session: the server's time and when it was asked
 BUSY_MS = 20_000  # how long a writer waits for its turn on SQLite
-LOST = DBAPIError  # what a call raises when the database went away; the caller looks again before it believes anything
 
 
 class SchemaError(Exception):
