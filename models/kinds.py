@@ -45,11 +45,10 @@ class Kind:
     attempts: int  # runs that may end in a Retryable; waits for an ill node are not counted
     deadline: timedelta  # from acceptance; then undone, or stuck past the pivot
     placed: bool = False  # a node, an id and addresses are reserved for it
-    container: bool = False  # it is about a container that exists; the verb's name is in models/standing.py
 
 
 def _verb(load: Load, rank: Rank = Rank.ORDER) -> Kind:
-    return Kind("provision", load, rank, attempts=8, deadline=timedelta(hours=6), container=True)
+    return Kind("provision", load, rank, attempts=8, deadline=timedelta(hours=6))
 
 
 KINDS: dict[str, Kind] = {
