@@ -6,12 +6,13 @@ that shares hold even when each round has one free slot.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from models.fleet import NodeState
 from models.kinds import WEIGHT, Load, Rank
+from models.pauses import Pause
 
 RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4 from those below it
 
@@ -20,7 +21,7 @@ RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4
 class Reason:
     """Why a job waits: a code for machines, a sentence for people."""
 
-    code: str  # due, place, container, node, breaker, slot, worker
+    code: str  # due, paused, place, container, node, breaker, slot, worker
     text: str
     until: datetime | None = None  # when it passes by itself, where that is known
     holder: str | None = None  # the job that is in the way
@@ -47,6 +48,7 @@ class Waiting:
     load: Load
     due_at: datetime
     placed: bool  # it has the node it needs, or needs none
+    kind: str = ""
     node: str | None = None
     ctid: int | None = None
     holder: Holder | None = None  # an earlier job on the same container that has not ended
@@ -82,6 +84,7 @@ class Snapshot:
     nodes: Mapping[str, NodeView]
     lanes: Mapping[tuple[str, str], Lane]
     credits: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (rank, "") and (rank, producer)
+    pauses: Sequence[Pause] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class _Book:
         self._now = snapshot.now
         self._nodes = snapshot.nodes
         self._lanes = snapshot.lanes
+        self._pauses = snapshot.pauses
         self._node_busy: Counter[tuple[str, Load]] = Counter()
         self._lane_busy: Counter[tuple[tuple[str, str], Rank]] = Counter()
         self._containers: dict[int, str] = {}
@@ -155,6 +159,9 @@ class _Book:
         """Why not, one after the other; the first one is enough for a round."""
         if job.due_at > self._now:
             yield Reason("due", f"not before {job.due_at:%H:%M:%S}" + (f": {job.error}" if job.error else ""), until=job.due_at)
+        for pause in self._pauses:
+            if pause.holds(site=job.lane[0], node=job.node, kind=job.kind, producer=job.producer):
+                yield Reason("paused", f"{pause.what} is paused by {pause.by} since {pause.since:%Y-%m-%d %H:%M}: {pause.because}")
         if not job.placed:
             yield Reason("place", "no node has room for it yet")
         if job.holder is not None:

@@ -18,6 +18,7 @@ from models.jobs import Job
 from models.kinds import CRASHES_OF_POISON
 from models.lifecycle import Cause, State
 from models.orders import ORDER, CreateContainer
+from models.pauses import Pause, at_rest
 from models.reservations import give_back
 from producers.admission import Round, admit
 from producers.bell import Bell
@@ -112,7 +113,8 @@ class Dispatcher:
 
     def _overdue(self, session: Session, now: datetime) -> None:
         """Jobs whose deadline passed while they waited: put back what they began, or end as failed (index job_due)."""
-        query = select(Job).where(col(Job.state) == State.QUEUED, col(Job.due_at) <= now, col(Job.deadline) < now).limit(100)
+        resting = at_rest(session.exec(select(Pause)).all())
+        query = select(Job).where(col(Job.state) == State.QUEUED, col(Job.due_at) <= now, col(Job.deadline) < now, ~resting).limit(100)
         for job in session.exec(query.with_for_update(skip_locked=True)).all():
             why = f"its deadline {job.deadline:%Y-%m-%d %H:%M} passed" + (f"; last: {job.error}" if job.error else "")
             cause = Cause.STRANDED if job.past_pivot else Cause.EXHAUSTED if job.begun else Cause.EXPIRED

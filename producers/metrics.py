@@ -18,6 +18,7 @@ from models.fleet import Container, Node
 from models.house import Beat, Worker
 from models.jobs import Job
 from models.lifecycle import FINAL, State
+from models.pauses import Pause, Reach
 from producers.dispatcher import Went
 from producers.snapshot import WORKER_SILENT
 
@@ -64,6 +65,11 @@ class FromDatabase(Collector):
         for labels, count in totals.items():
             slots.add_metric(list(labels), count)
         yield slots
+        paused = GaugeMetricFamily("vzq_paused", "Pauses in force, by what they hold", labels=["reach"])
+        counts = dict(session.execute(select(Pause.reach, func.count()).group_by(col(Pause.reach))).all())
+        for reach in Reach:
+            paused.add_metric([reach], counts.get(reach, 0))
+        yield paused
         yield from self._fleet(session, now)
         beat = GaugeMetricFamily("vzq_dispatcher_last_round_timestamp_seconds", "When any dispatcher last went round")
         for row in session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).all():

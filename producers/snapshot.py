@@ -14,6 +14,7 @@ from models.house import Credit, Worker
 from models.jobs import Job
 from models.kinds import KINDS, Load, Rank
 from models.lifecycle import FINAL, State
+from models.pauses import Pause, at_rest
 from producers.admission import Holder, Lane, NodeView, Snapshot, Waiting
 
 WORKER_SILENT = timedelta(seconds=15)  # three missed heartbeats of 5 s: the worker counts as gone
@@ -31,7 +32,8 @@ holds_slot = col(Job.state).in_(ACTIVE) & col(Job.lease_until).is_not(None)
 def due(session: Session, now: datetime) -> Sequence[Job]:
     """Jobs whose hour has come: a window per rank, producer and node, so that no long queue hides the others (index job_due)."""
     place = func.row_number().over(partition_by=(col(Job.rank), col(Job.producer), col(Job.node)), order_by=(col(Job.due_at), col(Job.id)))
-    ranked = select(col(Job.id).label("id"), place.label("place")).where(waits, col(Job.due_at) <= now).subquery()
+    # What rests is left out here too, so that it hides nobody; why it stays is admission's to say.
+    ranked = select(col(Job.id).label("id"), place.label("place")).where(waits, col(Job.due_at) <= now, ~at_rest(_pauses(session))).subquery()
     query = (
         select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
     )
@@ -56,7 +58,12 @@ def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
         nodes=_nodes(session, jobs, node_busy),
         lanes=_lanes(session, now, lane_busy),
         credits={(credit.rank, credit.producer): credit.credit for credit in session.exec(select(Credit)).all()},
+        pauses=_pauses(session),
     )
+
+
+def _pauses(session: Session) -> Sequence[Pause]:
+    return session.exec(select(Pause).order_by(col(Pause.since))).all()
 
 
 def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
@@ -69,6 +76,7 @@ def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
         load=job.load,
         due_at=job.due_at,
         placed=job.node is not None or not job.rules.placed,
+        kind=job.kind,
         node=job.node,
         ctid=job.ctid,
         holder=Holder(holder.id, holder.kind, holder.state, holder.accepted_at) if holder is not None and holder.id < job.id else None,

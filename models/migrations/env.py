@@ -8,7 +8,8 @@ import models.findings
 import models.fleet
 import models.hooks
 import models.house
-import models.jobs  # noqa: F401 - the modules fill the metadata
+import models.jobs
+import models.pauses  # noqa: F401 - the modules fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

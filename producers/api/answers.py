@@ -9,6 +9,7 @@ from models.access import Scope
 from models.fleet import ContainerState, NodeState
 from models.kinds import Rank
 from models.lifecycle import Cause, State
+from models.pauses import Reach
 from models.standing import Standing
 
 
@@ -227,6 +228,16 @@ class Repair(BaseModel):
     job: str | None
     replay: bool = Field(description="It had been ordered before and has not ended.")
     dry_run: bool
+
+
+class Pause(BaseModel):
+    """Something that rests: none of its jobs begins."""
+
+    reach: Reach
+    name: str
+    by: str
+    because: str
+    since: datetime
 
 
 class Token(BaseModel):

@@ -29,6 +29,8 @@ MENU: dict[str, Entry] = {
     "container": Entry("producers.cli.container", "app", "List, show, start, stop, resize, … containers."),
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),
+    "pause": Entry("producers.cli.pause", "pause", "Begin nothing more of everything, a site, a node, a kind, a producer; list it."),
+    "resume": Entry("producers.cli.pause", "resume", "End a pause."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
     "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),

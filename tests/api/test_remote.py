@@ -95,3 +95,12 @@ def test_exit_codes_are_those_of_the_house_itself(vzq: Vzq, monkeypatch: pytest.
     monkeypatch.setenv("VZQ_URL", "http://127.0.0.1:9")
     assert vzq("job", "list").exit_code == 5
     assert vzq("--url", lite.url, "--token", lite.secrets["read"], "job", "list").exit_code == 0
+
+
+def test_a_house_elsewhere_is_paused_and_resumed(vzq: Vzq) -> None:
+    assert "by admin" in vzq("pause", "--node", "n1", "--because", "new disks").stdout
+    assert [one["name"] for one in told(vzq("pause", "--list", "--json"))] == ["n1"]
+    assert "new disks" in vzq("pause", "--list").stdout
+    assert vzq("pause", "--node", "n9", "--because", "x").exit_code == 2
+    assert "goes on" in vzq("resume", "--node", "n1").stdout
+    assert vzq("resume", "--node", "n1").exit_code == 3

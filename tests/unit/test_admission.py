@@ -9,6 +9,7 @@ import pytest
 
 from models.fleet import NodeState
 from models.kinds import WEIGHT, Load, Rank
+from models.pauses import Pause, Reach
 from producers.admission import Holder, Lane, NodeView, Snapshot, Waiting, admit, explain
 from tests.stand_ins import NOON
 
@@ -36,6 +37,7 @@ def picture(
 SOON = NOON + timedelta(minutes=1)
 REASONS: list[tuple[str, Snapshot, str]] = [
     ("due", picture(waiting(1, due_at=SOON, error="locked")), "not before 12:01:00: locked"),
+    ("paused", picture(waiting(1), pauses=[Pause(reach=Reach.NODE, name="n1", by="eve", because="disks", since=NOON)]), "node n1 is paused by eve"),
     ("place", picture(waiting(1, placed=False, node=None)), "no node has room for it yet"),
     ("container", picture(waiting(1, ctid=101, holder=Holder("job-0", "start-container", "running", NOON - timedelta(seconds=9)))), "(running, 9 s)"),
     ("node", picture(waiting(1), nodes={}), "node n1 is not enrolled"),

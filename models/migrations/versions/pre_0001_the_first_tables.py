@@ -259,6 +259,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_pool_site"), ["site"], unique=False)
 
     op.create_table(
+        "pause",
+        sa.Column("reach", sa.Enum("everything", "site", "node", "kind", "producer", name="reach", native_enum=False, length=24), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("reach", "name"),
+    )
+    op.create_table(
         "secret",
         sa.Column("job_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -406,6 +415,7 @@ def downgrade() -> None:
     op.drop_table("webhook")
     op.drop_table("token")
     op.drop_table("secret")
+    op.drop_table("pause")
     with op.batch_alter_table("pool", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pool_site"))
 
