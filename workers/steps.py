@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
-from models.errors import AlreadyDone, JobError, Locked, Retryable, Unexpected, Unsure
+from models.errors import AlreadyDone, JobError, Locked, Permanent, Retryable, Unexpected, Unsure
 from models.jobs import Begun
 from workers.commands import Command, Finished
 from workers.journal import Journal, Outcome
@@ -39,6 +39,7 @@ class Wait:
     until: Callable[[], Awaitable[bool]]
     timeout: timedelta
     every: timedelta = timedelta(milliseconds=250)
+    otherwise: str = ""  # what follows when it does not come in time: no retry, the plan is undone; empty: it is tried again
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,17 @@ async def _outcome(node: Node, begun: Begun) -> Outcome:
 async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) -> None:
     if await step.until():
         return
-    await journal.reach(step.name, progress=progress, why=f"waits: {step.name}")
+    limit = f"{int(step.timeout.total_seconds())} s"
+    await journal.reach(step.name, progress=progress, why=f"waits: {step.name}, at most {limit}" + (f"; then {step.otherwise}" if step.otherwise else ""))
     begun = node.monotonic()
     while node.monotonic() - begun < step.timeout.total_seconds():
         node.safe_point()
         await node.pause(step.every)
         if await step.until():
             return
-    raise Retryable(f"{step.name}: not after {int(step.timeout.total_seconds())} s", after=timedelta(seconds=10))
+    if step.otherwise:
+        raise Permanent(f"{step.name}: not after {limit}; {step.otherwise}")
+    raise Retryable(f"{step.name}: not after {limit}", after=timedelta(seconds=10))
 
 
 def _holds(step: Step, direction: Direction, sight: Sight, journal: Journal) -> bool:

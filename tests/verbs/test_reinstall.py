@@ -1,10 +1,14 @@
 """A reinstall: a fresh system with the old identity, or the old system back."""
 
+import asyncio
+import socket
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from models.jobs import Job
 from models.lifecycle import State
 from tests.verbs.house import VerbHouse
 
@@ -138,3 +142,46 @@ async def test_a_container_that_is_suspended_to_a_dump_is_refused(house: VerbHou
     job = await house.order("reinstall-container", ctid)
     assert (job.state, "resume it" in job.error) == (State.FAILED, True), house.story(job.id)
     assert (await house.sight(ctid)).suspended
+
+
+async def pass_until_ended(house: VerbHouse, job_id: str) -> Job:
+    """Let the clock run, with the worker's heartbeat, until the job has ended; it must not take longer than sensible."""
+    begun = house.clock.now()
+    while not (job := house.job(job_id)).ended:
+        house.clock.ahead += timedelta(seconds=2)
+        await house.renew()
+        await asyncio.sleep(0.02)
+        assert house.clock.now() - begun < timedelta(minutes=5), house.story(job_id)
+    return job
+
+
+async def test_a_new_system_that_never_executes_gives_way_to_the_old_one_within_minutes(house: VerbHouse) -> None:
+    ctid = await house.create()
+    leave_traces(house, ctid)
+    await house.ctl("fault", command="exec2", action="exit", phase="enter", code=31, ctid=ctid, times=0)
+    job_id = house.place("reinstall-container", ctid)
+    await house.step(job_id, "exec")
+    job = await pass_until_ended(house, job_id)
+    assert (job.state, job.error) == (State.FAILED, "exec: not after 180 s; the old system comes back"), house.story(job_id)
+    assert any("waits: exec, at most 180 s; then the old system comes back" in line for line in house.story(job_id))
+    await house.ctl("clear")
+    assert (area(house, ctid) / "data").read_text() == "precious\n"
+    await house.agrees(ctid)
+    nothing_aside(house)
+
+
+async def test_a_new_system_whose_address_never_answers_gives_way_to_the_old_one_within_minutes(house: VerbHouse) -> None:
+    ctid = await house.create()
+    leave_traces(house, ctid)
+    (address,) = house.addresses(ctid)
+    job_id = house.place("reinstall-container", ctid)
+    await house.step(job_id, "aside")
+    with socket.socket() as silent:  # whoever answers there says nothing
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind((address, 7000))
+        silent.listen()
+        await house.step(job_id, "answer")
+        job = await pass_until_ended(house, job_id)
+    assert (job.state, job.error) == (State.FAILED, "answer: not after 180 s; the old system comes back"), house.story(job_id)
+    assert (area(house, ctid) / "data").read_text() == "precious\n"
+    nothing_aside(house)

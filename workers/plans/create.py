@@ -66,16 +66,16 @@ def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callabl
     ]
 
 
-def first_start(subject: Subject, claim: Claim) -> list[Step | Wait]:
-    """Started, executing, with the ordered password, answering."""
+def first_start(subject: Subject, claim: Claim, *, otherwise: str = "") -> list[Step | Wait]:
+    """Started, executing, with the ordered password, answering; `otherwise` is what follows when it does not come up in time."""
     ct, driver = subject.ct, subject.driver
     steps: list[Step | Wait] = [
         subject.step("start", lambda _: driver.start(ct), lambda s: s.running),
-        Wait("exec", subject.executes, EXEC_WITHIN),
+        Wait("exec", subject.executes, EXEC_WITHIN, otherwise=otherwise),
     ]
     if "password" in claim.sealed:
         steps.append(subject.password(claim.sealed["password"]))
-    return [*steps, Wait("answer", subject.reachable, ANSWER_WITHIN, every=timedelta(milliseconds=100))]
+    return [*steps, Wait("answer", subject.reachable, ANSWER_WITHIN, every=timedelta(milliseconds=100), otherwise=otherwise)]
 
 
 def unmake(subject: Subject, job: str, *, ours: Callable[[Sight], bool], suffix: str = "") -> list[Step]:

@@ -184,7 +184,7 @@ def reinstall(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         Step("aside", lambda _: driver.aside(ct, job, old.mark), put_away, locks=False),
         *make(new, claim.node, job, template=claim.job.target["template"], ours=is_new, called="recreate"),
         Step("keys", lambda _: driver.keys(ct, job), None, locks=False),
-        *first_start(new, claim),
+        *first_start(new, claim, otherwise="the old system comes back"),
         new.step("onboot", lambda _: driver.set_onboot(ct, onboot=True), lambda s: driver.has_onboot(s, onboot=True)),
         Step("drop", lambda _: driver.drop(ct, job), lambda s: s.aside is None, locks=False),
     ]
