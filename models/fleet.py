@@ -83,7 +83,7 @@ class Container(SQLModel, table=True):
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
     searchdomain: str | None = None
     disk_used_bytes: int | None = Field(default=None, sa_type=BigInteger)  # at the last look at its node while it was mounted; None: never seen
-    probe: str = ""  # how its address is asked: "icmp" or "tcp:PORT"; the pool's
+    probe: str = ""  # how an address of none of our pools is asked: "icmp", "tcp:PORT" or "none"; its first pool's
     job_id: str | None = None  # the job whose mark it carries on the node: the one that made, adopted or reinstalled it
     standing: Standing = Field(default=Standing.RUNNING, sa_type=choice(Standing))  # what is wanted of it
     purge_at: datetime | None = Field(default=None, sa_type=Instant)  # when a terminated one's grace ends
@@ -113,6 +113,9 @@ class Plan(SQLModel, table=True):
     cpuunits: int = 1000
 
 
+NOT_ASKED = "none"  # the management host cannot reach these addresses, e.g. because it has no IPv6
+
+
 class Pool(SQLModel, table=True):
     """A range of addresses of one site."""
 
@@ -122,7 +125,7 @@ class Pool(SQLModel, table=True):
     first: str  # first and last address that are given out
     last: str
     cursor: str = ""  # the one given out last; the next search begins behind it, so that an address rests before it is used again
-    probe: str = "icmp"  # how a container on it is asked whether it answers
+    probe: str = "icmp"  # how a container on it is asked whether it answers: "icmp", "tcp:PORT", or NOT_ASKED
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
     rank: int = 0  # pools with a higher one are used first
     rest_s: int = 0  # how long an address rests after use before it is given out again, seconds

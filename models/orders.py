@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 from models.whitelist import Address, CtId, HostName, JobId, Password, Word
 
 _password = TypeAdapter(Password)
+Count = Annotated[int | None, Field(strict=True, ge=0, le=16)]
 GENERATE = "Make up a root password; it is handed out once, when the job is done."
 
 
@@ -33,6 +34,9 @@ class CreateContainer(_Order):
     template: Word = Field(description="OS template as the nodes name it, e.g. debian-12-x86_64-minbase.")
     hostname: HostName
     pool: Word | None = Field(None, description="Address pool; any pool of the site with free addresses if left out.")
+    pools: tuple[Word, ...] = Field((), max_length=16, description="Several pools instead of one: an address of each, or with ipv4 and ipv6 so many.")
+    ipv4: Count = Field(None, description="How many IPv4 addresses. Neither this nor ipv6: one address of whatever family its pool has.")
+    ipv6: Count = Field(None, validate_default=True, description="How many IPv6 addresses. All addresses are reserved together or the order is refused.")
     ctid: CtId | None = Field(None, description="Container id; the next free one if left out.")
     node: Word | None = Field(None, description="Node to use; chosen by free capacity if left out.")
     name: Word | None = Field(None, description="vzctl's own name of the container, unique in the installation.")
@@ -44,9 +48,26 @@ class CreateContainer(_Order):
     wait_for_capacity: bool = Field(False, strict=True, description="Wait in the queue instead of being refused when no node has room.")
     labels: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels of the container, for selections.")
     require: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels the node must have, e.g. disk: ssd.")
+    kernel: Word | None = Field(None, description="The node's kernel release must begin so, e.g. 2.6.32 or 2.6.32-042stab145.")
+    dialect: Literal["vzctl", "prlctl"] | None = Field(None, description="Tools the node must have: vzctl (OpenVZ 6 and before) or prlctl (OpenVZ 7).")
     spread: bool = Field(False, strict=True, description="On a node, and if possible a failure domain, without another container of the customer.")
 
     _one_line = field_validator("password")(_checked_password)
+
+    @field_validator("pools")
+    @classmethod
+    def _one_of_both(cls, pools: tuple[str, ...], known: ValidationInfo) -> tuple[str, ...]:
+        if pools and known.data.get("pool") is not None:
+            raise ValueError("give either pool or pools")
+        return pools
+
+    @field_validator("ipv6")
+    @classmethod
+    def _at_least_one(cls, ipv6: int | None, known: ValidationInfo) -> int | None:
+        ipv4 = known.data.get("ipv4")
+        if (ipv4, ipv6) != (None, None) and not (ipv4 or ipv6):
+            raise ValueError("a container has at least one address; leave out ipv4 and ipv6, or ask for one")
+        return ipv6
 
 
 class ScanHostKey(_Order):
@@ -179,6 +200,7 @@ class AddAddress(_Verb):
 
     kind: Literal["add-address"] = "add-address"
     pool: Word | None = Field(None, description="Pool to take it from; any pool of the site if left out.")
+    family: Literal["ipv4", "ipv6"] | None = Field(None, description="Of which family; of whatever family the pool has if left out.")
     address: Address | None = Field(None, description="One that it has in the books already, where the node lacks it; a new one if left out.")
 
 

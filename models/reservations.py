@@ -37,6 +37,12 @@ def addresses_of(session: Session, ctid: int, *, with_job: str = "") -> list[str
     return sorted(addresses, key=lambda address: (":" in address, address))
 
 
+def probes_of(session: Session, ctid: int) -> dict[str, str]:
+    """How each of the container's addresses is asked whether it answers: as the pool says that it is of."""
+    found = session.execute(select(Address.address, Pool.probe).where(Address.ctid == ctid, Address.pool == Pool.name))
+    return {address: probe for address, probe in found}  # noqa: C416 - rows are not pairs
+
+
 def keep(session: Session, job: Job, *, now: datetime) -> None:
     """The node shows what was ordered: the rows say so from now on. `job.target` holds what was resolved at acceptance."""
     if job.ctid is None:

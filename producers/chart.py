@@ -75,6 +75,8 @@ class Chart:
                 labels=node.labels,
                 containers=self._count[node.name],
                 containers_max=node.containers_max,
+                kernel=str(node.abilities.get("kernel", "")),
+                dialect=node.dialect,
                 same_customer=near[node.name],
                 same_domain=domains[node.domain] if node.domain else near[node.name],
             )

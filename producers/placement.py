@@ -17,6 +17,8 @@ class Need:
     template: str
     node: str | None = None  # this one and no other
     require: Mapping[str, str] = field(default_factory=dict)  # labels the node must have
+    kernel: str = ""  # what the node's kernel release must begin with
+    dialect: str = ""  # whose tools it must have
     spread: bool = False  # on no node with another container of the customer; away from its failure domains if possible
 
 
@@ -34,6 +36,8 @@ class Room:
     labels: Mapping[str, str] = field(default_factory=dict)
     containers: int = 0
     containers_max: int | None = None
+    kernel: str = ""
+    dialect: str = ""
     same_customer: int = 0  # containers of the order's customer on this node
     same_domain: int = 0  # and in its failure domain
 
@@ -82,6 +86,10 @@ def _objections(need: Need, room: Room) -> Iterator[str]:
     lacking = [f"{key}={value}" for key, value in need.require.items() if room.labels.get(key) != value]
     if lacking:
         yield f"is not labelled {', '.join(lacking)}"
+    if need.dialect and room.dialect != need.dialect:
+        yield f"has the tools of {room.dialect or 'nobody knows whom'}, the order wants {need.dialect}"
+    if need.kernel and not _begins(room.kernel, need.kernel):
+        yield f"runs kernel {room.kernel or 'nobody knows which'}, the order wants {need.kernel}"
     if need.spread and room.same_customer:
         yield f"has {room.same_customer} of the customer's containers already"
     if room.containers_max is not None and room.containers >= room.containers_max:
@@ -101,6 +109,11 @@ def fullness(need: Need, room: Room) -> float:
         (room.memory_taken + need.ram_bytes) / room.memory_bytes,
         (room.disk_taken + need.disk_bytes) / (room.disk_bytes * DISK_SHARE),
     )
+
+
+def _begins(release: str, wanted: str) -> bool:
+    """2.6.3 is no beginning of 2.6.32."""
+    return release.startswith(wanted) and not (wanted[-1:].isdigit() and release[len(wanted) : len(wanted) + 1].isdigit())
 
 
 def _mib(count: int) -> int:

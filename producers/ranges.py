@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.fleet import Pool
+from models.fleet import NOT_ASKED, Pool
 from models.whitelist import Address as AddressText
 from producers.refusals import BadOrder
 
@@ -75,13 +75,13 @@ def refuse_overlap(span: Range, pools: Iterable[Pool]) -> None:
 
 
 def checked_probe(text: str) -> str:
-    """`icmp` or `tcp:PORT`; raises BadOrder."""
+    """`icmp`, `tcp:PORT` or `none`; raises BadOrder."""
     how, _, port = text.partition(":")
-    if text == "icmp" or (
+    if text in ("icmp", NOT_ASKED) or (
         how == "tcp" and port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535 and str(int(port)) == port
     ):
         return text
-    raise BadOrder({"probe": f"{text!r} is neither icmp nor tcp:PORT with a port from 1 to 65535"})
+    raise BadOrder({"probe": f"{text!r} is neither icmp nor tcp:PORT with a port from 1 to 65535, nor none"})
 
 
 def resolvers(given: list[str]) -> list[str]:

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from models.database import Database
-from models.fleet import Address, Container, ContainerState, Plan, Pool
+from models.fleet import Address, Container, ContainerState, Plan
 from models.orders import CreateContainer
 from models.reservations import sizes_of
+from producers.addresses import Wish, check_pools, pick
 from producers.chart import Chart, chart
 from producers.placement import Need, Placement, place
-from producers.refusals import BadOrder, NoRoom
+from producers.ranges import MOST_NAMESERVERS
+from producers.refusals import BadOrder
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ def check(session: Session, order: CreateContainer, site: Chart) -> Plan:
         problems["template"] = f"no node of site {site.site} has template {order.template!r}; {_known(sorted(templates), 'vzq node show')}"
     if order.node is not None and order.node not in site.templates:
         problems["node"] = f"site {site.site} has no node {order.node!r}; {_known(site.templates, 'vzq node add')}"
-    if order.pool is not None and session.get(Pool, order.pool) is None:
-        problems["pool"] = f"there is no pool {order.pool!r}; {_known(session.exec(select(Pool.name)).all(), 'vzq pool add')}"
+    for field, named in (("pool", [order.pool] if order.pool else []), ("pools", list(order.pools))):
+        if named and (wrong := check_pools(session, site.site, named)):
+            problems[field] = wrong
     if order.name is not None and session.exec(select(Container.ctid).where(Container.name == order.name)).first() is not None:
         problems["name"] = f"a container named {order.name!r} exists already"
     if order.ctid is not None and session.get(Container, order.ctid) is not None:
@@ -50,9 +53,8 @@ def reserve(database: Database, session: Session, order: CreateContainer, *, job
     """Keep node, id and addresses for the job; raises BadOrder, or NoRoom with the reasons."""
     here = chart(database, session, site)
     plan = check(session, order, here)
-    need = Need(plan.ram_bytes, plan.disk_bytes, order.template, order.node, require=order.require, spread=order.spread)
-    placement = place(need, here.rooms(now=now, customer=order.customer))
-    pool, addresses = pick_addresses(session, here, order.pool, now=now)
+    placement = place(_need(order, plan), here.rooms(now=now, customer=order.customer))
+    picked = pick(session, here, _wish(order), now=now)
     container = Container(
         ctid=order.ctid or here.next_ctid(),
         node=placement.node,
@@ -63,9 +65,9 @@ def reserve(database: Database, session: Session, order: CreateContainer, *, job
         customer=order.customer,
         plan=plan.name,
         template=order.template,
-        nameservers=list(order.nameservers) or pool.nameservers,
+        nameservers=list(order.nameservers) or list(dict.fromkeys(server for one in picked for server in one.pool.nameservers))[:MOST_NAMESERVERS],
         searchdomain=order.searchdomain,
-        probe=pool.probe,
+        probe=picked[0].pool.probe,
         job_id=job_id,
         labels=dict(order.labels),
         since=now,
@@ -73,24 +75,21 @@ def reserve(database: Database, session: Session, order: CreateContainer, *, job
     )
     here.take(container)
     session.add(container)
-    session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, since=now) for address in addresses)
-    return Reserved(container, addresses, placement)
+    session.add_all(Address(address=one.address, pool=one.pool.name, ctid=container.ctid, since=now) for one in picked)
+    return Reserved(container, [one.address for one in picked], placement)
 
 
-def pick_addresses(session: Session, here: Chart, wanted: str | None, *, now: datetime) -> tuple[Pool, list[str]]:
-    """One free address of the wanted pool, or of the site's pool with the highest rank that has one; raises NoRoom."""
-    named = select(Pool).where(Pool.name == wanted)
-    ranked = select(Pool).where(Pool.site == here.site).order_by(col(Pool.rank).desc(), Pool.name)
-    pools = session.exec((named if wanted else ranked).with_for_update()).all()
-    for pool in pools:
-        address = here.next_address(pool, now=now)
-        if address is not None:
-            pool.cursor = address
-            session.add(pool)
-            return pool, [address]
-    if not pools:
-        raise NoRoom(f"site {here.site} has no address pool; add one with `vzq pool add`", {})
-    raise NoRoom("no free address", {pool.name: f"all of {pool.first}-{pool.last} are in use or at rest" for pool in pools})
+def _need(order: CreateContainer, plan: Plan) -> Need:
+    return Need(
+        plan.ram_bytes, plan.disk_bytes, order.template, order.node,
+        require=order.require, kernel=order.kernel or "", dialect=order.dialect or "", spread=order.spread,
+    )  # fmt: skip
+
+
+def _wish(order: CreateContainer) -> Wish:
+    pools = [order.pool] if order.pool else list(order.pools)
+    counted = order.ipv4 is not None or order.ipv6 is not None
+    return Wish(pools, (("ipv4", order.ipv4 or 0), ("ipv6", order.ipv6 or 0)) if counted else ())
 
 
 def _known(names: Iterable[str], otherwise: str) -> str:

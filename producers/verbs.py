@@ -23,10 +23,10 @@ from models.orders import (
 )
 from models.reservations import SIZES, addresses_of, give_back, sizes_of
 from models.standing import SUPERSEDES, VERBS, Standing, after
+from producers.addresses import Wish, pick
 from producers.chart import chart
 from producers.placement import Need, objection
 from producers.refusals import BadOrder, NoRoom, Refusal
-from producers.reserve import pick_addresses
 
 OPEN = [state for state in State if state not in FINAL]
 
@@ -127,10 +127,11 @@ def _add_address(database: Database, session: Session, order: AddAddress, job: J
             raise BadOrder({"address": f"{order.address} is not container {container.ctid}'s in the books; leave it out to have a new one"})
         job.target = {"address": order.address}
         return f"{order.address} once more"
-    pool, addresses = pick_addresses(session, chart(database, session, container.site), order.pool, now=now)
-    session.add_all(Address(address=address, pool=pool.name, ctid=container.ctid, job_id=job.id, since=now) for address in addresses)
-    job.target = {"address": addresses[0]}
-    return f"{addresses[0]} of pool {pool.name}"
+    wish = Wish([order.pool] if order.pool else [], ((order.family, 1),) if order.family else ())
+    (picked,) = pick(session, chart(database, session, container.site), wish, now=now)
+    session.add(Address(address=picked.address, pool=picked.pool.name, ctid=container.ctid, job_id=job.id, since=now))
+    job.target = {"address": picked.address}
+    return f"{picked.address} of pool {picked.pool.name}"
 
 
 def _rename(session: Session, order: RenameContainer, job: Job, container: Container) -> None:

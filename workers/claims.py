@@ -18,7 +18,7 @@ from models.fleet import Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
 from models.lifecycle import Cause, State
-from models.reservations import addresses_of, reservation
+from models.reservations import addresses_of, probes_of, reservation
 from models.vault import SEALED
 from workers.store import locked
 
@@ -37,6 +37,7 @@ class Claim:
     node: Node | None = None
     container: Container | None = None
     addresses: Sequence[str] = ()
+    probes: dict[str, str] = field(default_factory=dict)  # address → how it is asked
     sealed: dict[str, str] = field(default_factory=dict, repr=False)
     journal: list[Begun] = field(default_factory=list)
     cancel_asked: bool = False
@@ -89,6 +90,8 @@ class Claims:
             claim.container, claim.addresses = reservation(session, job)
         elif job.ctid is not None:
             claim.container, claim.addresses = session.get(Container, job.ctid), addresses_of(session, job.ctid, with_job=job.id)
+        if job.ctid is not None:
+            claim.probes = probes_of(session, job.ctid)
         if SEALED in job.order.values():
             claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
         if job.begun or job.attempts:  # a displaced job has begun nothing at its new place, and numbers its tries on

@@ -15,7 +15,7 @@ async def answers(address: str, probe: str, *, patience_s: float = PATIENCE_S) -
         return await _ping(address, patience_s)
     kind, _, port = probe.partition(":")
     if kind != "tcp" or not port.isdigit():
-        raise Permanent(f"probe {probe!r} of the address pool is neither icmp nor tcp:PORT; mend it with `vzq pool`")
+        raise Permanent(f"probe {probe!r} of the address pool cannot be asked by icmp or tcp:PORT; mend it with `vzq pool`")
     return await _tcp(address, int(port), patience_s)
 
 

@@ -26,7 +26,9 @@ def create(
     plan: Annotated[str, typer.Option(help="Plan: how much RAM, disk and CPU; see `vzq plan list`.")],
     template: Annotated[str, typer.Option(help="OS template as the nodes name it; see `vzq node show`.")],
     hostname: Annotated[str, typer.Option(help="Host name of the container.")],
-    pool: Annotated[Given, typer.Option(help="Address pool; any of the site with free addresses if left out.")] = None,
+    pool: Annotated[list[str] | None, typer.Option(help="Address pool, several for an address of each; any of the site if left out.")] = None,
+    ipv4: Annotated[int | None, typer.Option(help="How many IPv4 addresses.")] = None,
+    ipv6: Annotated[int | None, typer.Option(help="How many IPv6 addresses.")] = None,
     ctid: Annotated[int | None, typer.Option(help="Container id; the next free one if left out.")] = None,
     node: Annotated[Given, typer.Option(help="Node; chosen by free capacity if left out.")] = None,
     name: Annotated[Given, typer.Option(help="vzctl's own name of the container.")] = None,
@@ -38,6 +40,8 @@ def create(
     wait_for_capacity: Annotated[bool, typer.Option("--wait-for-capacity", help="Queue the order when no node has room.")] = False,
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label of the container, for selections; may be repeated.")] = None,
     require: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Label that the node must have; may be repeated.")] = None,
+    kernel: Annotated[Given, typer.Option(help="The node's kernel release must begin so, e.g. 2.6.32.")] = None,
+    dialect: Annotated[Given, typer.Option(help="Tools the node must have: vzctl or prlctl.")] = None,
     spread: Annotated[bool, typer.Option("--spread", help="On a node without another container of the customer.")] = False,
     key: Annotated[str, typer.Option(help="Your own name for the order: the same key and order again is the same job.", show_default=False)] = "",
     site: Site = "",
@@ -48,8 +52,9 @@ def create(
 ) -> None:
     """Order a new container; prints the job's id."""
     given: dict[str, object] = {
-        "plan": plan, "template": template, "hostname": hostname, "pool": pool, "ctid": ctid, "node": node, "name": name, "customer": customer,
+        "plan": plan, "template": template, "hostname": hostname, "ipv4": ipv4, "ipv6": ipv6, "ctid": ctid, "node": node, "name": name, "customer": customer,
         "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity,
+        "kernel": kernel, "dialect": dialect, "pool": pool[0] if pool and len(pool) == 1 else None, "pools": pool if pool and len(pool) > 1 else None,
         "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread, "generate_password": generate_password,
     }  # fmt: skip
     if password_stdin:

@@ -30,7 +30,7 @@ def add(
     first: Annotated[str, typer.Option(help="First address given out; the network's first host if left out.", show_default=False)] = "",
     last: Annotated[str, typer.Option(help="Last address given out; the network's last host if left out.", show_default=False)] = "",
     site: Site = "",
-    probe: Annotated[str, typer.Option(help="How a container on it is asked whether it answers: icmp, or tcp:PORT.")] = "icmp",
+    probe: Annotated[str, typer.Option(help="How a container on it is asked whether it answers: icmp, tcp:PORT, or none: not asked.")] = "icmp",
     nameserver: Annotated[list[str] | None, typer.Option(help="Resolver of its containers, up to four times.")] = None,
     by: By = "",
     because: Because = "",
@@ -91,7 +91,7 @@ def _resolvers(given: list[str]) -> list[str]:
 
 
 def checked_probe(text: str) -> str:
-    """`icmp` or `tcp:PORT`; raises BadOrder."""
+    """`icmp`, `tcp:PORT` or `none`; raises BadOrder."""
     with _by_option():
         return ranges.checked_probe(text)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sqlmodel import select
 
 from models.fleet import Address, Container, Hold, Node, Plan, Pool
@@ -13,7 +14,7 @@ from models.orders import AddAddress, CreateContainer, RemoveAddress, ResizeCont
 from models.reservations import keep
 from producers.jobs import cancel
 from producers.placement import Need, Room, fullness, objection, place
-from producers.refusals import NoRoom, Refusal
+from producers.refusals import BadOrder, NoRoom, Refusal
 from tests.engine.conftest import House
 from tests.factories import GIB, TEMPLATES, make_node, make_plan, make_pool
 
@@ -45,6 +46,9 @@ NEED = Need(GIB, 10 * GIB, "debian")
         (Need(GIB, GIB, "debian", node="n2"), {}, "names n2"),
         (Need(GIB, GIB, "debian", require={"disk": "ssd"}), {"labels": {"disk": "hdd"}}, "disk=ssd"),
         (Need(GIB, GIB, "debian", spread=True), {"same_customer": 1}, "customer"),
+        (Need(GIB, GIB, "debian", dialect="prlctl"), {"dialect": "vzctl"}, "has the tools of vzctl, the order wants prlctl"),
+        (Need(GIB, GIB, "debian", kernel="2.6.3"), {"kernel": "2.6.32-042stab145.3"}, "runs kernel 2.6.32-042stab145.3, the order wants 2.6.3"),
+        (Need(GIB, GIB, "debian", kernel="2.6.32"), {}, "runs kernel nobody knows which"),
         (NEED, {"containers": 5, "containers_max": 5}, "5 containers"),
     ],
 )
@@ -108,6 +112,70 @@ def test_required_labels_pick_the_node(house: House) -> None:
     assert house.order(require={"disk": "ssd"}).node == "fast"
     with pytest.raises(NoRoom, match="disk=nvme"):
         house.order(require={"disk": "nvme"})
+
+
+def test_kernel_and_tools_that_an_order_wishes_for_pick_the_node(house: House) -> None:
+    abilities = {"templates": [*TEMPLATES], "ctids": [], "version": "4.11"}
+    add(house, make_node("old", abilities=abilities | {"kernel": "2.6.32-042stab145.3"}), make_node("seven", dialect="prlctl"))
+    assert house.order(kernel="2.6.32").node == "old"
+    assert house.order(kernel="2.6.32-042stab145").node == "old"
+    assert house.order(dialect="prlctl").node == "seven"
+    with pytest.raises(NoRoom) as refused:
+        house.order(kernel="2.6.32", dialect="prlctl")
+    assert refused.value.reasons.keys() == {"n1", "old", "seven"}
+    assert "the order wants prlctl" in refused.value.reasons["old"]
+    assert "the order wants 2.6.32" in refused.value.reasons["seven"]
+
+
+def pools_of(house: House, job: Job) -> list[str]:
+    with house.database.read() as session:
+        return sorted(session.exec(select(Address.pool).where(Address.ctid == job.ctid)).all())
+
+
+def test_addresses_of_both_families_come_in_one_order(house: House) -> None:
+    add(house, make_pool("six", cidr="2001:db8::/64", first="2001:db8::1", last="2001:db8::2", nameservers=["2001:db8::53"], probe="none"))
+    both = house.order(ipv4=2, ipv6=1)
+    assert pools_of(house, both) == ["public", "public", "six"]
+    with house.database.read() as session:
+        container = session.get_one(Container, both.ctid)
+        assert (container.probe, container.nameservers) == ("tcp:7000", ["2001:db8::53"])
+    assert pools_of(house, house.order(ipv6=1)) == ["six"]
+
+
+def test_one_address_that_is_lacking_refuses_them_all(house: House) -> None:
+    add(house, make_pool("six", cidr="2001:db8::/64", first="2001:db8::1", last="2001:db8::1"))
+    house.order(ipv4=1, ipv6=1)
+    with pytest.raises(NoRoom, match="no free IPv6 address") as refused:
+        house.order(ipv4=1, ipv6=1)
+    assert refused.value.reasons.keys() == {"six"}
+    with house.database.read() as session:
+        assert len(session.exec(select(Address)).all()) == 2
+
+
+def test_several_pools_give_an_address_each_and_nobody_elses_pool_does(house: House) -> None:
+    add(house, make_pool("two", cidr="127.80.0.0/30", first="127.80.0.1", last="127.80.0.2"))
+    add(house, make_pool("away", cidr="127.81.0.0/30", first="127.81.0.1", last="127.81.0.2", site="fra1"))
+    assert pools_of(house, house.order(pools=("two", "public"))) == ["public", "two"]
+    assert pools_of(house, house.order(pools=("two", "public"), ipv4=2)) == ["public", "two"]  # "two" had one left
+    with pytest.raises(BadOrder, match="of site fra1"):
+        house.order(pools=("two", "away"))
+    with pytest.raises(BadOrder, match="no pool 'three'; known: public, two"):
+        house.order(pool="three")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("fields", [{"pool": "a", "pools": ["b"]}, {"ipv4": 0}, {"ipv4": 0, "ipv6": 0}, {"ipv6": 17}, {"ipv4": True}])
+def test_wishes_for_addresses_that_contradict_themselves_are_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        CreateContainer.model_validate({"plan": "small", "template": "t", "hostname": "h"} | fields)
+
+
+def test_one_more_address_of_the_other_family(house: House) -> None:
+    add(house, make_pool("six", cidr="2001:db8::/64", first="2001:db8::1", last="2001:db8::2", rank=-1))
+    create = house.order()
+    done(house, create)
+    done(house, house.submit(AddAddress(ctid=create.ctid, family="ipv6")).job)  # type: ignore[arg-type]
+    assert pools_of(house, create) == ["public", "six"]
 
 
 def test_pools_with_a_higher_rank_are_used_first_and_then_the_others(house: House) -> None:

@@ -1,13 +1,19 @@
 """What each verb does when things go wrong: the node is as before, or a person is told what to look at."""
 
+import asyncio
 import os
+import socket
+from ipaddress import ip_address
 
 import pytest
 
+from models.fleet import Pool
 from models.lifecycle import State
+from producers.chart import Chart
 from producers.jobs import cancel, find
 from producers.refusals import Refusal
-from tests.verbs.house import VerbHouse
+from tests.factories import make_pool
+from tests.verbs.house import TEMPLATE, VerbHouse
 
 MIB = 1 << 20
 
@@ -260,3 +266,37 @@ async def test_a_cancelled_suspension_leaves_it_running(house: VerbHouse) -> Non
     job = await house.ended(job_id)
     assert job.state == State.CANCELLED, house.story(job_id)
     await house.agrees(ctid)
+
+
+async def test_a_container_with_addresses_of_both_families_has_them_on_the_node(house: VerbHouse) -> None:
+    with house.database.write() as session:
+        session.add(make_pool("six", cidr="2001:db8::/64", first="2001:db8::1", last="2001:db8::ff", probe="none"))
+    ctid = await house.create(ipv4=2, ipv6=2)
+    addresses = house.addresses(ctid)
+    assert [":" in address for address in addresses].count(True) == 2
+    assert sorted((await house.sight(ctid)).addresses) == addresses
+    await house.agrees(ctid)
+
+
+async def test_a_container_is_not_done_before_each_of_its_addresses_answers(house: VerbHouse) -> None:
+    ctid = await house.create()
+    with house.database.read() as session:
+        free = Chart(session, "main").next_address(session.get_one(Pool, "public"), now=house.clock.now())
+    assert free is not None
+    second = str(ip_address(free) + 1)
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind((second, 7000))
+        silent.listen()
+        job_id = house.place("create-container", plan="small", template=TEMPLATE, hostname="b.example", ipv4=2)
+        await house.step(job_id, "answer")
+        assert [await house.answers(address) for address in (free, second)] == [True, False]
+        assert house.job(job_id).step == "answer"
+
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"here\n")
+        writer.close()
+
+    async with await asyncio.start_server(speak, second, 7000):
+        assert (await house.ended(job_id)).state == State.DONE, house.story(job_id)
+    assert house.addresses(house.job(job_id).ctid or ctid) == [free, second]

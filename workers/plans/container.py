@@ -1,11 +1,12 @@
 """The steps that plans about one container are made of, and who may touch it."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from models.errors import NodeFault, Permanent, Retryable, Unsure
-from models.fleet import Container
+from models.fleet import NOT_ASKED, Container
 from models.standing import Standing
 from workers.claims import Claim
 from workers.commands import Command
@@ -27,6 +28,7 @@ class Subject:
     addresses: Sequence[str]
     driver: Driver
     tools: Tools
+    probes: Mapping[str, str]  # address → how it is asked whether it answers
     mark: str  # whose container it must be on the node, so that its steps may touch it
 
     @classmethod
@@ -35,7 +37,7 @@ class Subject:
         if claim.container is None:
             raise Permanent(f"container {claim.job.ctid} is not there (any more); see `vzq container list`")
         row = claim.container
-        return cls(row.ctid, row, claim.addresses, driver, tools, mark=row.job_id or "")
+        return cls(row.ctid, row, claim.addresses, driver, tools, claim.probes, mark=row.job_id or "")
 
     def marked(self, job: str) -> "Subject":
         """The same id, once it carries the mark of `job`."""
@@ -78,8 +80,13 @@ class Subject:
         return True
 
     async def reachable(self) -> bool:
-        """Its first address answers, asked from here."""
-        return await self.tools.answers(self.addresses[0], self.row.probe) if self.addresses else True
+        """Its addresses answer, asked from here."""
+        return all(await asyncio.gather(*(self.answers(address) for address in self.addresses)))
+
+    async def answers(self, address: str) -> bool:
+        """This address answers, or its pool says that it cannot be asked from here."""
+        probe = self.probes.get(address, self.row.probe)
+        return probe == NOT_ASKED or await self.tools.answers(address, probe)
 
     def start(self) -> list[Step | Wait]:
         """It runs, executes, answers, and starts with its node."""

@@ -115,7 +115,7 @@ def add_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     address = claim.job.target["address"]
 
     async def answering() -> bool:
-        if wanted is not Standing.RUNNING or await tools.answers(address, subject.row.probe):
+        if wanted is not Standing.RUNNING or await subject.answers(address):
             return True
         return not await subject.executes()  # it was shut down from inside: the address comes up with it
 

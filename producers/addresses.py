@@ -1,0 +1,85 @@
+"""Addresses for a container: from which pools and how many of each family. All of them or none, within the transaction that accepts the order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+
+from sqlmodel import Session, col, select
+
+from models.fleet import Pool
+from producers.chart import Chart
+from producers.refusals import BadOrder, NoRoom
+
+FAMILIES = {"ipv4": 4, "ipv6": 6}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an order asks for. Nothing asked: one address of the pool with the highest rank that has one; only pools: one of each."""
+
+    pools: Sequence[str] = ()  # from these and no others
+    counts: tuple[tuple[str, int], ...] = ()  # family → how many
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A free address and the pool it is of."""
+
+    address: str
+    pool: Pool
+
+
+def pick(session: Session, here: Chart, wish: Wish, *, now: datetime) -> list[Picked]:
+    """Free addresses, IPv4 first; raises BadOrder for pools that there are not, NoRoom where one is lacking."""
+    pools = _pools(session, here, wish.pools)
+    if not pools:
+        raise NoRoom(f"site {here.site} has no address pool; add one with `vzq pool add`", {})
+    picked = []
+    for what, choice in _seats(wish, pools):
+        found = next(((pool, address) for pool in choice if (address := here.next_address(pool, now=now)) is not None), None)
+        if found is None:
+            raise NoRoom(f"no free {what}", {pool.name: f"all of {pool.first}-{pool.last} are in use, at rest or barred" for pool in choice})
+        picked.append(Picked(found[1], found[0]))
+    for one in picked:
+        one.pool.cursor = one.address
+        session.add(one.pool)
+    return sorted(picked, key=lambda one: family(one.pool))
+
+
+def family(pool: Pool) -> int:
+    """4 or 6."""
+    return ip_address(pool.first).version
+
+
+def check_pools(session: Session, site: str, wanted: Sequence[str]) -> str:
+    """What is wrong with the pools an order names, or an empty string."""
+    known = {pool.name: pool for pool in session.exec(select(Pool).order_by(Pool.name)).all()}
+    for name in wanted:
+        if name not in known:
+            names = ", ".join([pool.name for pool in known.values() if pool.site == site][:8])
+            return f"there is no pool {name!r}; " + (f"known: {names}" if names else "there is none yet, see `vzq pool add`")
+        if known[name].site != site:
+            return f"pool {name!r} is of site {known[name].site}, the container of site {site}"
+    return ""
+
+
+def _pools(session: Session, here: Chart, wanted: Sequence[str]) -> list[Pool]:
+    """The named ones in the order they are named, or all of the site by rank."""
+    problem = check_pools(session, here.site, wanted) if wanted else ""
+    if problem:
+        raise BadOrder({"pool": problem})
+    ranked = select(Pool).where(Pool.site == here.site).order_by(col(Pool.rank).desc(), Pool.name)
+    pools = list(session.exec(ranked.with_for_update()).all())
+    return [pool for name in wanted for pool in pools if pool.name == name] if wanted else pools
+
+
+def _seats(wish: Wish, pools: list[Pool]) -> list[tuple[str, list[Pool]]]:
+    """For each address what it is, and the pools it may come from."""
+    if not wish.counts:
+        return [("address", [pool]) for pool in pools] if wish.pools else [("address", pools)]
+    seats = []
+    for name, count in wish.counts:
+        choice = [pool for pool in pools if family(pool) == FAMILIES[name]]
+        seats += [(f"{name.replace('ip', 'IP')} address", choice)] * count
+    return seats
