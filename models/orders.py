@@ -36,7 +36,9 @@ class CreateContainer(_Order):
     pool: Word | None = Field(None, description="Address pool; any pool of the site with free addresses if left out.")
     pools: tuple[Word, ...] = Field((), max_length=16, description="Several pools instead of one: an address of each, or with ipv4 and ipv6 so many.")
     ipv4: Count = Field(None, description="How many IPv4 addresses. Neither this nor ipv6: one address of whatever family its pool has.")
-    ipv6: Count = Field(None, validate_default=True, description="How many IPv6 addresses. All addresses are reserved together or the order is refused.")
+    ipv6: Count = Field(
+        None, validate_default=True, description="How many IPv6 addresses. All addresses are reserved together or the order is refused."
+    )
     ctid: CtId | None = Field(None, description="Container id; the next free one if left out.")
     node: Word | None = Field(None, description="Node to use; chosen by free capacity if left out.")
     name: Word | None = Field(None, description="vzctl's own name of the container, unique in the installation.")
@@ -49,7 +51,9 @@ class CreateContainer(_Order):
     labels: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels of the container, for selections.")
     require: dict[Word, Word] = Field(default_factory=dict, max_length=16, description="Labels the node must have, e.g. disk: ssd.")
     kernel: Word | None = Field(None, description="The node's kernel release must begin so, e.g. 2.6.32 or 2.6.32-042stab145.")
-    dialect: Literal["vzctl", "prlctl"] | None = Field(None, description="Tools the node must have: vzctl (OpenVZ 6 and before) or prlctl (OpenVZ 7).")
+    dialect: Literal["vzctl", "prlctl"] | None = Field(
+        None, description="Tools the node must have: vzctl (OpenVZ 6 and before) or prlctl (OpenVZ 7)."
+    )
     spread: bool = Field(False, strict=True, description="On a node, and if possible a failure domain, without another container of the customer.")
 
     _one_line = field_validator("password")(_checked_password)

@@ -83,13 +83,7 @@ def _objections(need: Need, room: Room) -> Iterator[str]:
         yield f"the order names {need.node}"
     if room.closed:
         yield room.closed
-    lacking = [f"{key}={value}" for key, value in need.require.items() if room.labels.get(key) != value]
-    if lacking:
-        yield f"is not labelled {', '.join(lacking)}"
-    if need.dialect and room.dialect != need.dialect:
-        yield f"has the tools of {room.dialect or 'nobody knows whom'}, the order wants {need.dialect}"
-    if need.kernel and not _begins(room.kernel, need.kernel):
-        yield f"runs kernel {room.kernel or 'nobody knows which'}, the order wants {need.kernel}"
+    yield from _wrong_machine(need, room)
     if need.spread and room.same_customer:
         yield f"has {room.same_customer} of the customer's containers already"
     if room.containers_max is not None and room.containers >= room.containers_max:
@@ -101,6 +95,16 @@ def _objections(need: Need, room: Room) -> Iterator[str]:
     free_disk = int(room.disk_bytes * DISK_SHARE) - room.disk_taken
     if need.disk_bytes > free_disk:
         yield f"disk: {_mib(free_disk)} MiB free, {_mib(need.disk_bytes)} MiB needed"
+
+
+def _wrong_machine(need: Need, room: Room) -> Iterator[str]:
+    lacking = [f"{key}={value}" for key, value in need.require.items() if room.labels.get(key) != value]
+    if lacking:
+        yield f"is not labelled {', '.join(lacking)}"
+    if need.dialect and room.dialect != need.dialect:
+        yield f"has the tools of {room.dialect or 'nobody knows whom'}, the order wants {need.dialect}"
+    if need.kernel and not _begins(room.kernel, need.kernel):
+        yield f"runs kernel {room.kernel or 'nobody knows which'}, the order wants {need.kernel}"
 
 
 def fullness(need: Need, room: Room) -> float:

@@ -164,7 +164,8 @@ async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) ->
     if await step.until():
         return
     limit = f"{int(step.timeout.total_seconds())} s"
-    await journal.reach(step.name, progress=progress, why=f"waits: {step.name}, at most {limit}" + (f"; then {step.otherwise}" if step.otherwise else ""))
+    then = f"; then {step.otherwise}" if step.otherwise else ""
+    await journal.reach(step.name, progress=progress, why=f"waits: {step.name}, at most {limit}{then}")
     begun = node.monotonic()
     while node.monotonic() - begun < step.timeout.total_seconds():
         node.safe_point()

@@ -49,7 +49,9 @@ class PoolRange(BaseModel):
     first: str = Field("", max_length=45, pattern=r"^[0-9a-fA-F.:]*$", description="First address given out; the network's first host if left out.")
     last: str = Field("", max_length=45, pattern=r"^[0-9a-fA-F.:]*$")
     site: Word | None = Field(None, description="The installation's own if left out.")
-    probe: str = Field("icmp", pattern=r"^(icmp|none|tcp:[0-9]{1,5})$", description="How a container on it is asked whether it answers; none: not asked.")
+    probe: str = Field(
+        "icmp", pattern=r"^(icmp|none|tcp:[0-9]{1,5})$", description="How a container on it is asked whether it answers; none: not asked."
+    )
     nameservers: list[Annotated[str, Field(max_length=45, pattern=r"^[0-9a-fA-F.:]+$")]] = Field(default_factory=list, max_length=4)
     rank: int = Field(0, strict=True, ge=-1000, le=1000, description="Pools with a higher one are used first.")
     rest_s: int = Field(0, strict=True, ge=0, le=31_536_000, description="How long an address rests after use, seconds.")

@@ -52,7 +52,8 @@ def create(
 ) -> None:
     """Order a new container; prints the job's id."""
     given: dict[str, object] = {
-        "plan": plan, "template": template, "hostname": hostname, "ipv4": ipv4, "ipv6": ipv6, "ctid": ctid, "node": node, "name": name, "customer": customer,
+        "plan": plan, "template": template, "hostname": hostname, "ipv4": ipv4, "ipv6": ipv6, "ctid": ctid, "node": node, "name": name,
+        "customer": customer,
         "nameservers": nameserver, "searchdomain": searchdomain, "site": site, "wait_for_capacity": wait_for_capacity,
         "kernel": kernel, "dialect": dialect, "pool": pool[0] if pool and len(pool) == 1 else None, "pools": pool if pool and len(pool) > 1 else None,
         "labels": labels(label, "--label"), "require": labels(require, "--require"), "spread": spread, "generate_password": generate_password,
