@@ -66,7 +66,9 @@ async def sshd(tmp_path: Path, key_file: Path, client_key: asyncssh.SSHKey) -> A
         [
             *(SSHD, "-D", "-e", "-f", "/dev/null"),
             *("-o", f"Port {port}", "-o", "ListenAddress 127.0.0.1", "-o", f"HostKey {tmp_path}/host_key", "-o", "StrictModes no"),
-            *("-o", f"AuthorizedKeysFile {tmp_path}/authorized_keys", "-o", f"SetEnv VZQ_NODE_ROOT={root}", "-o", "PidFile none"),
+            *("-o", f"AuthorizedKeysFile {tmp_path}/authorized_keys", "-o", "PidFile none"),
+            # A home of its own: bash reads ~/.bashrc for each command, and this machine's may be slow or wait for a lock.
+            *("-o", f"SetEnv VZQ_NODE_ROOT={root} HOME={root}"),
             *("-o", "PermitRootLogin yes", "-o", "PubkeyAuthentication yes"),
         ],
         stderr=log,
