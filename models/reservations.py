@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from models.adoption import adopted
 from models.fleet import Address, Container, ContainerState, Hold, Plan, Pool
+from models.inside import Visit
 from models.jobs import Job
 from models.standing import VERBS, Standing, after
 
@@ -45,6 +46,7 @@ def probes_of(session: Session, ctid: int) -> dict[str, str]:
 
 def keep(session: Session, job: Job, *, now: datetime) -> None:
     """The node shows what was ordered: the rows say so from now on. `job.target` holds what was resolved at acceptance."""
+    leave(session, job)
     if job.ctid is None:
         return
     if job.kind == "adopt-container":
@@ -88,6 +90,7 @@ def _keep_special(session: Session, job: Job, container: Container, *, now: date
 
 def give_back(session: Session, job: Job, *, now: datetime, foreign: bool = False) -> None:
     """Free what was kept for `job`; with `foreign` the id stays barred, because somebody else has it on the node. Safe to repeat."""
+    leave(session, job)
     session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
     container = session.get(Container, job.ctid) if job.ctid is not None else None
     if container is None:
@@ -105,6 +108,12 @@ def give_back(session: Session, job: Job, *, now: datetime, foreign: bool = Fals
     if job.kind == "rename-container" and container.name == job.target.get("name"):
         container.name = job.target.get("was")
         session.add(container)
+
+
+def leave(session: Session, job: Job) -> None:
+    """Nobody of this job is inside a container any more."""
+    if job.kind == "exec-batch":
+        session.execute(delete(Visit).where(col(Visit.id) == job.id))
 
 
 def rest(session: Session, addresses: list[str], *, now: datetime) -> None:

@@ -14,10 +14,22 @@ from models.ids import JobIds
 from models.jobs import Event, Job
 from models.kinds import KINDS
 from models.lifecycle import Cause, State
-from models.orders import VERB_ORDERS, AdoptContainer, ClearDebris, CreateContainer, EnrolNode, ObserveNode, Order, ReinstallContainer, SetPassword
+from models.orders import (
+    VERB_ORDERS,
+    AdoptContainer,
+    ClearDebris,
+    CreateContainer,
+    EnrolNode,
+    ExecBatch,
+    ObserveNode,
+    Order,
+    ReinstallContainer,
+    SetPassword,
+)
 from models.vault import SEALED, Vault
 from producers.audit import HOUSE, audit
 from producers.chart import chart
+from producers.execs import prepare as prepare_exec
 from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
@@ -112,6 +124,8 @@ class Intake:
                 _expect_node(session, order, site=job.site)
             case AdoptContainer() | ClearDebris():
                 return prepare_stray(session, order, job)
+            case ExecBatch():
+                return prepare_exec(session, order, job)
             case ObserveNode():
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})

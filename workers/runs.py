@@ -14,6 +14,7 @@ from sqlmodel import Session
 from models.clock import Clock
 from models.database import Database
 from models.errors import JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
+from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import Cause, NoSuchMove, State
 from models.vault import Vault
@@ -23,7 +24,8 @@ from workers.hand import Hand
 from workers.journal import Journal
 from workers.metrics import WorkerMeters
 from workers.openvz.vzctl import Vzctl
-from workers.plans import INQUIRIES, PLANS
+from workers.plans import BATCHES, INQUIRIES, PLANS
+from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Means
 from workers.plans.nodes import address_of
 from workers.reach import answers
@@ -135,13 +137,19 @@ class Runs:
         await journal.end(change)
 
     async def _forward(self, claim: Claim, journal: Journal) -> None:
+        if claim.job.kind in BATCHES:
+            await journal.end(partial(endings.finished, result=await self._batch(claim, journal).carry_out()))
+            return
         plan, hand = self._plan(claim)
         sight = await carry_out(plan, "do", journal, hand)
         await journal.end(partial(endings.finished, result=plan.result(sight)))
 
     async def _back(self, claim: Claim, journal: Journal) -> None:
-        plan, hand = self._plan(claim)
-        await carry_out(plan, "undo", journal, hand)
+        if claim.job.kind in BATCHES:
+            await self._batch(claim, journal).take_back()
+        else:
+            plan, hand = self._plan(claim)
+            await carry_out(plan, "undo", journal, hand)
         await journal.end(endings.reverted)
 
     async def _break(self, claim: Claim, journal: Journal, error: JobError, cause: Cause) -> None:
@@ -154,11 +162,21 @@ class Runs:
     def _journal(self, claim: Claim) -> Journal:
         return Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
 
-    def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
+    def _batch(self, claim: Claim, journal: Journal) -> Batch:
+        world, link = self._world, self._world.links.to(address_of(self._node(claim)))
+        return BATCHES[claim.job.kind](
+            claim, link, journal=journal, store=world.store, database=world.database, clock=world.clock, worker=world.claims.worker
+        )
+
+    def _node(self, claim: Claim) -> Node:
         if claim.node is None:
             raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
-        driver = Vzctl(known_abilities(claim.node))
-        link = self._world.links.to(address_of(claim.node))
+        return claim.node
+
+    def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
+        node = self._node(claim)
+        driver = Vzctl(known_abilities(node))
+        link = self._world.links.to(address_of(node))
         hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters)
         return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers), driver), hand
 

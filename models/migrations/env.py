@@ -8,6 +8,7 @@ import models.findings
 import models.fleet
 import models.hooks
 import models.house
+import models.inside
 import models.jobs
 import models.pauses  # noqa: F401 - the modules fill the metadata
 

@@ -1,4 +1,4 @@
-"""Puts our two programs on a node and keeps them up to date. Safe to repeat, safe while steps run there.
+"""Puts our programs on a node and keeps them up to date. Safe to repeat, safe while steps run there.
 
 A running vzq-run keeps the file it was started from; its keeper is passed as text. So an upgrade only has to read the
 folders that older versions wrote: change their format by adding to it, and raise the version when a reader must know.
@@ -13,7 +13,7 @@ from models.errors import NodeFault, Unexpected
 from workers.transport.ssh import Link
 
 HERE = Path(__file__).parent
-NAMES = ("vzq-run", "vzq-ct")
+NAMES = ("vzq-run", "vzq-ct", "vzq-exec")
 QUICK = timedelta(seconds=30)
 
 SUMS = 'cd "${VZQ_NODE_ROOT-}/var/lib/vzq/bin" 2>/dev/null || exit 0; for name; do [ ! -x "$name" ] || sha1sum "$name" || exit; done'
@@ -34,7 +34,7 @@ def programs() -> dict[str, bytes]:
 
 
 async def install(link: Link, files: Mapping[str, bytes] | None = None) -> list[str]:
-    """Bring both programs on the node to this release; the names of those that were replaced.
+    """Bring our programs on the node to this release; the names of those that were replaced.
 
     Raises NodeFault when they cannot be written there. Two workers at once do the same thing twice, harmlessly.
     """

@@ -10,6 +10,7 @@ from workers.plans import nodes
 from workers.plans.adopt import adopt
 from workers.plans.create import create
 from workers.plans.debris import clear_debris
+from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Inquiry, Means
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
@@ -47,3 +48,5 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "observe-node": _observe,
     "check-queue": _check,
 }
+# Run once, never looked at or undone.
+BATCHES: dict[str, type[Batch]] = {"exec-batch": Batch}

@@ -397,8 +397,39 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_event_job_id"), ["job_id"], unique=False)
 
+    op.create_table(
+        "execresult",
+        sa.Column("job_id", sa.String(length=26), nullable=False),
+        sa.Column("container", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"]),
+        sa.PrimaryKeyConstraint("job_id", "container"),
+    )
+    op.create_table(
+        "visit",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("container", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", "container"),
+    )
+    with op.batch_alter_table("visit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_visit_container"), ["container"], unique=False)
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("visit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_visit_container"))
+
+    op.drop_table("visit")
+    op.drop_table("execresult")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_event_job_id"))
         batch_op.drop_index("event_unnumbered", sqlite_where=sa.text("number is null"), postgresql_where=sa.text("number is null"))

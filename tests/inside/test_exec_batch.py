@@ -1,0 +1,90 @@
+"""Commands in containers, with real processes: service, worker, sshd and the shells on the simulated node."""
+
+import time
+
+from sqlmodel import select
+
+from models.inside import ExecResult, Visit
+from models.lifecycle import State
+from models.orders import StartContainer, StopContainer
+from tests.inside.conftest import Crowd
+
+
+def results(crowd: Crowd, job_id: str) -> dict[int, ExecResult]:
+    with crowd.house.database.read() as session:
+        return {result.ctid: result for result in session.exec(select(ExecResult).where(ExecResult.job_id == job_id))}
+
+
+def test_every_container_answers_with_its_own_code_and_output(crowd: Crowd) -> None:
+    [job] = crowd.ended(crowd.run("echo out; echo err >&2; test $(basename $PWD) = " + str(crowd.ctids[0])))
+    found = results(crowd, job.id)
+    assert job.state == State.DONE
+    assert job.result["outcomes"] == {"failed": 3, "ok": 1}
+    assert {ctid: (one.outcome, one.code) for ctid, one in found.items()} == {
+        ctid: ("ok", 0) if ctid == crowd.ctids[0] else ("failed", 1) for ctid in crowd.ctids
+    }
+    assert {one.output for one in found.values()} == {"out\nerr\n"}
+
+
+def test_nobody_is_inside_any_more_when_it_has_ended(crowd: Crowd) -> None:
+    crowd.ended(crowd.run("true"))
+    with crowd.house.database.read() as session:
+        assert not session.exec(select(Visit)).all()
+
+
+def test_who_prints_too_much_or_takes_too_long_is_ended(crowd: Crowd) -> None:
+    flood, long = crowd.run("yes", output_max=2048, ctids=crowd.ctids[:1]), crowd.run("sleep 60", timeout_s=1, ctids=crowd.ctids[1:2])
+    crowd.ended(flood, long)
+    [flooded], [timed_out] = results(crowd, flood).values(), results(crowd, long).values()
+    assert (flooded.outcome, len(flooded.output)) == ("flooded", 2048)
+    assert (timed_out.outcome, timed_out.code) == ("timed-out", 124)
+
+
+def test_a_stopped_container_is_told_apart_from_a_failing_command(crowd: Crowd) -> None:
+    crowd.ended(crowd.place(StopContainer(ctid=crowd.ctids[3], fast=True)))
+    [job] = crowd.ended(crowd.run("true"))
+    crowd.ended(crowd.place(StartContainer(ctid=crowd.ctids[3])))
+    assert results(crowd, job.id)[crowd.ctids[3]].outcome == "not-running"
+    assert job.result["outcomes"] == {"not-running": 1, "ok": 3}
+
+
+def test_an_interpreter_gets_its_arguments_whole(crowd: Crowd) -> None:
+    script = "import sys\nprint(sys.argv[1:])\n"
+    [job] = crowd.ended(crowd.run(script, interpreter="python3", arguments=["a b", "c'$(d)"], ctids=crowd.ctids[:1]))
+    assert results(crowd, job.id)[crowd.ctids[0]].output == "['a b', \"c'$(d)\"]\n"
+
+
+def test_a_killed_worker_changes_nothing_and_nothing_runs_twice(crowd: Crowd) -> None:
+    job_id = crowd.run("echo once >>once; until [ -e go ]; do sleep 0.1; done; echo went")
+    crowd.until(lambda: all((crowd.inside(ctid) / "once").exists() for ctid in crowd.ctids), "the script to begin everywhere")
+    crowd.restart("worker")
+    for ctid in crowd.ctids:
+        (crowd.inside(ctid) / "go").touch()
+    [job] = crowd.ended(job_id)
+    assert (job.state, job.result["outcomes"]) == (State.DONE, {"ok": 4})
+    assert {one.output for one in results(crowd, job_id).values()} == {"went\n"}
+    assert {(crowd.inside(ctid) / "once").read_text() for ctid in crowd.ctids} == {"once\n"}
+
+
+def test_a_cancelled_command_is_ended_inside_and_what_ended_before_is_kept(crowd: Crowd) -> None:
+    quick, *slow = crowd.ctids
+    job_id = crowd.run(f"[ $(basename $PWD) = {quick} ] || {{ echo $$ >pid; exec sleep 300; }}")
+    crowd.until(lambda: quick in results(crowd, job_id), "the quick one's result")
+    crowd.until(lambda: all((crowd.inside(ctid) / "pid").exists() for ctid in slow), "the others to begin")
+    crowd.take_back(job_id)
+    [job] = crowd.ended(job_id)
+    assert job.state == State.CANCELLED
+    assert {ctid: one.outcome for ctid, one in results(crowd, job_id).items()} == {quick: "ok"} | dict.fromkeys(slow, "cancelled")
+    assert not [ctid for ctid in slow if crowd.alive(int((crowd.inside(ctid) / "pid").read_text()))]
+
+
+def test_a_second_command_waits_for_the_first_inside(crowd: Crowd) -> None:
+    one = crowd.ctids[:1]
+    first = crowd.run("rm -f go2; echo a >>order; until [ -e go2 ]; do sleep 0.1; done; echo b >>order", ctids=one)
+    crowd.until((crowd.inside(one[0]) / "order").exists, "the first to begin")
+    second = crowd.run("echo c >>order", ctids=one)
+    crowd.until(lambda: crowd.job(second).state == State.RUNNING, "the second to begin")
+    time.sleep(0.5)  # it must have had its chance to be wrong
+    (crowd.inside(one[0]) / "go2").touch()
+    crowd.ended(first, second)
+    assert (crowd.inside(one[0]) / "order").read_text() == "a\nb\nc\n"
