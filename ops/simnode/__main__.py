@@ -14,10 +14,14 @@ from ops.simnode.node_state import Flavour
 CTL_HELP = """\
 usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
 
-  fault command=create action=exit|hang|kill|slow [phase=…] [ctid=N] [code=N] [out=TEXT] [err=TEXT] [seconds=S] [times=N]
+  fault command=create action=exit|hang|hold|kill|slow [phase=…] [ctid=N] [code=N] [out=TEXT] [err=TEXT] [seconds=S] [times=N]
   faults | clear              the faults there are; forget them all
-  disk free_kib=N | disk      so much is free on /vz; back to what the containers leave
+  held | release | kill       [command=…] [ctid=N] [phase=…] [wait_s=S] [signal=TERM] [group=true]: who stands at a `hold`
+  disk free_kib=N free_inodes=N | disk   so much is free on /vz; back to what the containers leave
   slow factor=F               all steps take F times as long (1/F undoes it)
+  latency STEP=SECONDS …      another time for a step at speed 1; without one, all of them
+  load ctid=N rss_kib=N dirty_kib_s=N    what a container has in memory, which is its dump, and writes a second
+  flavour openvz=true kernel=… cpt_version=N cpu_caps=N …   the node is another kind of machine (ops/docs/simnode.md)
   down | up | reboot          power; a reboot ends everything, takes a new boot id and starts ONBOOT=yes
   cut | unreachable | reachable   the network to the node: drop connections now; refuse them; listen again
   silent                      connections stay, but nothing passes any more, as when packets vanish; `reachable` ends it
@@ -31,7 +35,7 @@ usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m ops.simnode",
-        description="Start simulated OpenVZ nodes: SSH servers on the loopback with vzctl and vzlist as on the recorded nodes. "
+        description="Start simulated OpenVZ nodes: SSH servers on the loopback with vzctl, vzlist and vzmigrate as on the recorded nodes. "
         "When ready, one JSON line a node is printed (and kept in DIR/nodes.json). "
         "`python -m ops.simnode ctl --help` tells how to give a running node faults.",
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = ip_network("127.0.0.0/8")  # the only addresses a simulated node may take on this machine
 PORT = 7000
+TRY_AGAIN_S = 0.02
 
 
 class Answers:
@@ -22,11 +23,10 @@ class Answers:
 
     async def open(self, ctid: int, address: str, *, after_s: float) -> None:
         """Answer on `address` after so many real seconds; addresses outside 127/8 only count as up."""
-        if ip_interface(address).ip not in LOOPBACK:
+        if ip_interface(address).ip not in LOOPBACK or self._open.get(address, (None, None))[0] == ctid:
             return
         self._open[address] = (ctid, None)
-        if not after_s:
-            await self._listen(ctid, address)
+        if not after_s and await self._listen(ctid, address):
             return
         task = asyncio.create_task(self._listen_after(ctid, address, after_s))
         self._late.add(task)
@@ -34,16 +34,23 @@ class Answers:
 
     async def _listen_after(self, ctid: int, address: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        if self._open.get(address) == (ctid, None):
-            await self._listen(ctid, address)
+        while self._open.get(address) == (ctid, None) and not await self._listen(ctid, address):  # noqa: ASYNC110  others' sockets tell nobody
+            await asyncio.sleep(TRY_AGAIN_S)  # taken, e.g. by a twin on another node: silent until that lets go
 
-    async def _listen(self, ctid: int, address: str) -> None:
+    async def _listen(self, ctid: int, address: str) -> bool:
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
                 await self._answer(ctid, writer)
 
-        with contextlib.suppress(OSError):  # taken, e.g. by a twin on another node: this one stays silent
-            self._open[address] = (ctid, await asyncio.start_server(answer, str(ip_interface(address).ip), PORT, backlog=512))
+        try:
+            server = await asyncio.start_server(answer, str(ip_interface(address).ip), PORT, backlog=512)
+        except OSError:
+            return False
+        if self._open.get(address) != (ctid, None):  # closed meanwhile
+            server.close()
+            return True
+        self._open[address] = (ctid, server)
+        return True
 
     async def _answer(self, ctid: int, writer: asyncio.StreamWriter) -> None:
         try:

@@ -44,6 +44,7 @@ class Call:
         self.ctid: int | None = None
         self.command = ""  # of vzctl: create, set, …
         self.began = time.time()
+        self.answered: asyncio.Queue[int] = asyncio.Queue()  # by the client: exit codes of its children, 0 for what is printed
         self._link = link
         self._logged = False
 
@@ -82,6 +83,17 @@ class Call:
         """One frame to the client; a client that is gone is noticed by the reader, not here."""
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self._link, kind + len(text).to_bytes(4, "little") + text)
+
+    async def put(self, text: str, *, error: bool = False) -> None:
+        """Print as a shell script does, which goes on when it is out: a script whose reader is gone dies of it."""
+        await self.write(b"E" if error else b"O", text.encode(errors="surrogateescape"))
+        await self.answered.get()
+
+    async def child(self, *words: str, shown: str = "all") -> int:
+        """Run another tool of the node as the client's own child, which outlives it; its exit code. `shown`: all, errors, nothing."""
+        path = self.node.bin_dir / words[0]
+        await self.write(b"r", "\0".join([shown, str(path), *words[1:]]).encode(errors="surrogateescape"))
+        return await self.answered.get()
 
     async def phase(self, name: str, step: str | float = 0.0) -> None:
         """Come to a named point: faults strike here, then the step takes its time."""
@@ -206,13 +218,21 @@ class CallServer:
         await call.write(b"c", str(code).encode())
 
     async def _watch(self, call: Call, link: socket.socket, work: "asyncio.Task[None]") -> None:
-        """Pass signals on and end the work when the client is gone."""
+        """Take its answers, pass signals on, and end the work when the client is gone."""
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
-            while piece := await asyncio.get_running_loop().sock_recv(link, 16):
-                number = signal.SIGTERM if piece[:1] == b"T" else signal.SIGINT
-                if call.cleans_up:
-                    call.stopped_by = number
-                    work.cancel()
-                    continue
-                await call.write(b"s", str(int(number)).encode())
+            while letter := await loop.sock_recv(link, 1):
+                if letter == b"A":
+                    call.answered.put_nowait(0)
+                elif letter == b"R":
+                    call.answered.put_nowait((await loop.sock_recv(link, 1) or b"\xff")[0])
+                else:
+                    await self._signalled(call, signal.SIGTERM if letter == b"T" else signal.SIGINT, work)
         work.cancel()
+
+    async def _signalled(self, call: Call, number: signal.Signals, work: "asyncio.Task[None]") -> None:
+        if call.cleans_up:
+            call.stopped_by = number
+            work.cancel()
+        else:
+            await call.write(b"s", str(int(number)).encode())

@@ -11,6 +11,7 @@ import sys
 
 SOCKET = b"@SOCKET@"  # abstract socket name of the node, filled in by tools.py
 READS_STDIN = (b"chpasswd",)  # tools whose whole input travels with the question
+SHELL_SCRIPTS = (b"vzmigrate",)  # tools that die of any signal where they are, also of a reader that is gone
 
 
 def own_words() -> list[bytes]:
@@ -24,7 +25,7 @@ def own_words() -> list[bytes]:
 
 
 def put(fd: int, text: bytes) -> None:
-    """Write all of `text`; a reader that is gone is no reason to stop (vzctl goes on too)."""
+    """Write all of `text`; a reader that is gone is no reason to stop (vzctl goes on too, a script dies by SIGPIPE)."""
     try:
         while text:
             text = text[posix.write(fd, text) :]
@@ -35,6 +36,16 @@ def put(fd: int, text: bytes) -> None:
 def die(number: int) -> None:
     _signal.signal(number, _signal.SIG_DFL) if number != 9 else None
     posix.kill(posix.getpid(), number)
+
+
+def run(words: list[bytes]) -> int:
+    """Run a child as a shell script runs it, first word: which of its output the caller sees; its exit code as `$?` has it."""
+    shown, *argv = words
+    hidden = {b"all": (), b"errors": (1,), b"nothing": (1, 2)}[shown]
+    actions = [(posix.POSIX_SPAWN_OPEN, fd, b"/dev/null", posix.O_RDWR, 0) for fd in (0, *hidden)]
+    pid = posix.posix_spawn(argv[0], argv, posix.environ, file_actions=actions)
+    code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def open_standard_files() -> None:
@@ -79,21 +90,33 @@ def answer(link: "_socket.socket") -> None:
         left += piece
         while len(left) >= 5 and len(left) >= 5 + (size := int.from_bytes(left[1:5], "little")):
             kind, text, left = left[:1], left[5 : 5 + size], left[5 + size :]
-            if kind == b"o":
-                put(1, text)
-            elif kind == b"e":
-                put(2, text)
-            elif kind == b"c":
-                posix._exit(int(text))  # noqa: SLF001
-            elif kind == b"s":
-                die(int(text))
-            elif kind == b"x":  # not for the simulator: run the real tool of that name
-                posix.execv(text.split(b"\0")[0], text.split(b"\0"))
+            obey(link, kind, text)
+
+
+def obey(link: "_socket.socket", kind: bytes, text: bytes) -> None:
+    """Do one thing the simulator says."""
+    if kind in b"oOeE":
+        put(1 if kind in b"oO" else 2, text)
+        if kind in b"OE":  # the simulator waits until it is out
+            link.sendall(b"A")
+    elif kind == b"r":
+        link.sendall(b"R" + bytes([run(text.split(b"\0"))]))
+    elif kind == b"c":
+        posix._exit(int(text))  # noqa: SLF001
+    elif kind == b"s":
+        die(int(text))
+    elif kind == b"x":  # not for the simulator: run the real tool of that name
+        posix.execv(text.split(b"\0")[0], text.split(b"\0"))
 
 
 def main() -> None:
     open_standard_files()
-    link = ask(own_words())
+    words = own_words()
+    if words[0].rsplit(b"/", 1)[-1] in SHELL_SCRIPTS:
+        for number in (2, 13):
+            _signal.signal(number, _signal.SIG_DFL)
+        answer(ask(words))
+    link = ask(words)
     for number, letter in ((15, b"T"), (2, b"I")):
         _signal.signal(number, lambda *_, letter=letter: link.sendall(letter))
     answer(link)

@@ -6,10 +6,11 @@ Requests and answers are one JSON object a line on an abstract socket named afte
 import asyncio
 import json
 import os
+import signal
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ async def _fault(machine: Machine, request: Request) -> object:
 
 async def _clear(machine: Machine, _: Request) -> object:
     machine.node.faults.clear()
-    machine.node.disk.fixed_free_kib = None
+    machine.node.disk.fixed_free_kib = machine.node.disk.fixed_free_inodes = None
     return []
 
 
@@ -36,10 +37,74 @@ async def _faults(machine: Machine, _: Request) -> object:
     return machine.node.faults.shown()
 
 
+def _wanted(request: Request) -> dict[str, object]:
+    return {key: request[key] for key in ("pid", "command", "ctid", "phase") if key in request}
+
+
+async def _held(machine: Machine, request: Request) -> object:
+    """Who is held; with `wait_s`, as soon as somebody is."""
+    faults, wanted = machine.node.faults, _wanted(request)
+    if "wait_s" not in request:
+        return [held.shown() for held in faults.held(wanted)]
+    try:
+        async with asyncio.timeout(float(request["wait_s"])):
+            return [held.shown() for held in await faults.wait_held(wanted)]
+    except TimeoutError:
+        raise ValueError(f"nobody with {wanted} was held within {request['wait_s']} s") from None
+
+
+async def _release(machine: Machine, request: Request) -> object:
+    held = machine.node.faults.held(_wanted(request))
+    for one in held:
+        one.go.set()
+    return [one.shown() for one in held]
+
+
+async def _kill(machine: Machine, request: Request) -> object:
+    """End held calls by a signal, or with `group` all of their process groups."""
+    number = signal.Signals[f"SIG{request.get('signal', 'KILL')}"]
+    held = machine.node.faults.held(_wanted(request))
+    for one in held:
+        if request.get("group"):
+            os.killpg(os.getpgid(one.call.pid), number)
+        else:
+            os.kill(one.call.pid, number)
+    return [one.shown() for one in held]
+
+
+async def _latency(machine: Machine, request: Request) -> object:
+    """Seconds of named steps and amounts a second, at speed 1."""
+    latency = machine.node.latency
+    for name, wanted in request.items():
+        if name in latency.per_second:
+            latency.per_second[name] = float(wanted)
+        elif name in latency.base:
+            latency.base[name] = float(wanted)
+        else:
+            raise ValueError(f"there is no step {name!r}; there are {', '.join([*latency.base, *latency.per_second])}")
+    return {"speed": latency.speed, **latency.base, **latency.per_second}
+
+
+async def _load(machine: Machine, request: Request) -> object:
+    node, ctid = machine.node, int(request.pop("ctid"))
+    node.loads[ctid] = replace(node.load(ctid), **request)
+    node.save()
+    return asdict(node.load(ctid))
+
+
+async def _flavour(machine: Machine, request: Request) -> object:
+    """Make the node another kind of machine; what its files say of it is written anew."""
+    machine.node.become(replace(machine.node.flavour, **request))
+    return asdict(machine.node.flavour)
+
+
 async def _disk(machine: Machine, request: Request) -> object:
     free = request.get("free_kib")
-    machine.node.disk.fixed_free_kib = None if free is None else int(free)
-    return {"free_kib": machine.node.disk.free_kib}
+    inodes = request.get("free_inodes")
+    disk = machine.node.disk
+    disk.fixed_free_kib = None if free is None else int(free)
+    disk.fixed_free_inodes = None if inodes is None else int(inodes)
+    return {"free_kib": disk.free_kib, "free_inodes": disk.figures("i")[1]}
 
 
 async def _slow(machine: Machine, request: Request) -> object:
@@ -138,7 +203,8 @@ OPERATIONS: dict[str, Operation] = {
     "fault": _fault, "clear": _clear, "faults": _faults, "disk": _disk, "slow": _slow, "down": _down, "up": _up,
     "reboot": _reboot, "cut": _cut, "silent": _silent, "unreachable": _unreachable, "reachable": _reachable, "lock": _lock,
     "stranger": _stranger, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password, "list": _list,
-    "ps": _ps, "about": _about,
+    "ps": _ps, "about": _about, "held": _held, "release": _release, "kill": _kill, "latency": _latency, "load": _load,
+    "flavour": _flavour,
 }  # fmt: skip
 
 

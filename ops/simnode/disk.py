@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from ops.simnode.calls import Call
     from ops.simnode.containers import Containers
 
-INODES = 13_000_000
+FOLDER_KIB = 4
 SYSTEM_KIB = 2_400_000  # what a fresh node has on /vz already: caches and the like
 
 
@@ -16,8 +16,8 @@ class Disk:
     def __init__(self, node: "Containers") -> None:
         self.node = node
         self.sizes: dict[int, int] = {}  # KiB of each container's private area
-        self.inodes: dict[int, int] = {}
         self.fixed_free_kib: int | None = None  # a fault: so much is free whatever the containers take
+        self.fixed_free_inodes: int | None = None
 
     @property
     def size_kib(self) -> int:
@@ -27,11 +27,24 @@ class Disk:
     def free_kib(self) -> int:
         if self.fixed_free_kib is not None:
             return self.fixed_free_kib
-        return max(self.size_kib - SYSTEM_KIB - sum(self.sizes.values()), 0)
+        return max(self.size_kib - SYSTEM_KIB - sum(self._there().values()), 0)
+
+    def _there(self) -> dict[int, int]:
+        """Sizes of the private areas that exist: some go without vzctl (`rm -rf`, `mv`)."""
+        names = {path.name.partition(".")[0] for path in self.node.sandbox.private_dir.iterdir()}
+        for ctid in [ctid for ctid in self.sizes if str(ctid) not in names]:
+            del self.sizes[ctid]
+        return self.sizes
+
+    def inodes_of(self, ctid: int) -> int:
+        conf = self.node.conf_of(ctid)
+        return self.node.template(conf).inodes if conf else 0
 
     def figures(self, kind: str) -> tuple[int, int]:
         if kind == "i":
-            return INODES, INODES - 12_000 * len(self.sizes) - 90_000
+            size = self.node.flavour.inodes
+            free = size - 12_000 * len(self._there()) - 90_000 if self.fixed_free_inodes is None else self.fixed_free_inodes
+            return size, max(free, 0)
         return self.size_kib, self.free_kib
 
 
@@ -51,4 +64,14 @@ async def df(call: "Call") -> int:
     lines = [f"{'Filesystem':<15} {head[0]:>11} {head[1]:>10} {head[2]:>10} {head[3]:>8} Mounted on"]
     lines += [f"{'/dev/sim0':<15} {size:>11} {used:>10} {free:>10} {percent:>8} {node.sandbox.root}/vz" for _ in mine]
     await call.print("\n".join(lines) + "\n")
+    return 0
+
+
+async def make_folder(call: "Call") -> int:
+    """`mkdir -p` that knows when the simulated disk is full."""
+    path = call.words[-1]
+    if call.node.disk.free_kib < FOLDER_KIB:
+        await call.noise(f"mkdir: cannot create directory '{path}': No space left on device")
+        return 1
+    (call.node.sandbox.root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     return 0

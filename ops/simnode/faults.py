@@ -1,8 +1,9 @@
-"""Faults a node is told to have: commands that hang, fail or die at a named phase, a full disk, a slow machine."""
+"""Faults a node is told to have: commands that hang, fail, die or are held at a named phase."""
 
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,27 @@ from ops.simnode.calls import Refused
 if TYPE_CHECKING:
     from ops.simnode.calls import Call
 
-ACTIONS = ("exit", "hang", "kill", "slow")
+ACTIONS = ("exit", "hang", "kill", "slow", "hold")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A call that stands still at a phase until it is let go, or killed."""
+
+    call: "Call"
+    phase: str
+    go: asyncio.Event
+
+    def shown(self) -> dict[str, object]:
+        return {"pid": self.call.pid, "command": command_of(self.call), "ctid": self.call.ctid, "phase": self.phase}
+
+    def meets(self, wanted: Mapping[str, object]) -> bool:
+        return all(self.shown()[key] == value for key, value in wanted.items())
+
+
+def command_of(call: "Call") -> str:
+    """The name a fault knows a call by: of vzctl its command, else the tool."""
+    return call.command if call.tool == "vzctl" else call.tool
 
 
 @dataclass
@@ -43,6 +64,8 @@ class Faults:
     def __init__(self) -> None:
         self.listed: list[Fault] = []
         self._cleared = asyncio.Event()
+        self._held: list[Held] = []
+        self._changed = asyncio.Condition()
 
     def add(self, fault: Fault) -> None:
         self.listed.append(fault)
@@ -52,14 +75,25 @@ class Faults:
         self.listed.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
+        for held in self._held:
+            held.go.set()
+
+    def held(self, wanted: Mapping[str, object]) -> list[Held]:
+        """Calls that are held now, of those with these values."""
+        return [held for held in self._held if held.meets(wanted)]
+
+    async def wait_held(self, wanted: Mapping[str, object]) -> list[Held]:
+        """The same, as soon as there is one."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.held(wanted))
+            return self.held(wanted)
 
     def shown(self) -> list[dict[str, object]]:
         return [asdict(fault) for fault in self.listed]
 
     async def strike(self, call: "Call", phase: str) -> None:
         """Let a fault that waits for this call at this phase happen."""
-        command = call.command if call.tool == "vzctl" else call.tool
-        fault = next((fault for fault in self.listed if fault.meets(command, call.ctid, phase)), None)
+        fault = next((fault for fault in self.listed if fault.meets(command_of(call), call.ctid, phase)), None)
         if fault is None:
             return
         fault.struck += 1
@@ -70,7 +104,19 @@ class Faults:
         if fault.action == "kill":
             os.kill(call.pid, signal.SIGKILL)
             await asyncio.Event().wait()  # the watcher sees the client gone and ends this call
+        elif fault.action == "hold":
+            await self._hold(call, phase)
         elif fault.action == "slow" or fault.seconds:
             await asyncio.sleep(fault.seconds)
         else:
             await self._cleared.wait()
+
+    async def _hold(self, call: "Call", phase: str) -> None:
+        held = Held(call, phase, asyncio.Event())
+        async with self._changed:
+            self._held.append(held)
+            self._changed.notify_all()
+        try:
+            await held.go.wait()
+        finally:
+            self._held.remove(held)

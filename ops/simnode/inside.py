@@ -25,7 +25,9 @@ def search_path(node: "Containers", ctid: int) -> str:
 
 
 def family(node: "Containers", ctid: int) -> set[int]:
-    """All living processes of the container."""
+    """All living processes of the container; to look for them is dear, so not where nothing was ever started."""
+    if ctid not in node.inside:
+        return set()
     entry = f"PATH={search_path(node, ctid)}"
     return processes.family(node.inside.get(ctid, set()), entry=entry, folder=node.sandbox.private(ctid))
 

@@ -1,20 +1,23 @@
 """One simulated node: power and commands on top of its containers."""
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 from ops.simnode import processes
-from ops.simnode.calls import CallServer
+from ops.simnode.calls import CallServer, Refused
 from ops.simnode.conf import Conf
 from ops.simnode.containers import Containers
 from ops.simnode.faults import Faults
 from ops.simnode.journal import Journal
 from ops.simnode.latency import Latency
 from ops.simnode.node_state import Flavour
+from ops.simnode.ssh_client import Peer
 from ops.simnode.tools import install_on_node, tool_named
+from ops.simnode.vzctl_cpt import read_dump
 
 
 class Node(Containers):
@@ -26,12 +29,12 @@ class Node(Containers):
         self.faults = Faults()
         self.journal = Journal(name, log_file=self.sandbox.log_file, folder=self.folder)
         self.calls = CallServer(self, tool_named)
+        self.masters: dict[str, Peer] = {}  # ssh connections that tools share (--ssh-mux), by ControlPath
         self.up = False  # powered on
 
     async def open(self) -> None:
         """Switch on after an ordinary switch-off: what ran runs again as it was."""
-        flavour = self.flavour
-        self.sandbox.furnish(memory_mib=flavour.memory_mib, cpus=flavour.cpus, vswap=flavour.vswap)
+        self.sandbox.furnish(self.flavour)
         install_on_node(self)
         processes.end(processes.started_with(self.marker))  # left by a simulator that was killed
         await self.restore()
@@ -60,7 +63,23 @@ class Node(Containers):
         for ctid in self.sandbox.ctids():
             conf = Conf.read(self.sandbox.conf(ctid))
             if ctid and conf.get("ONBOOT") == "yes" and conf.get("DISABLED") != "yes" and self.whole(ctid):
-                await self.bring_up(ctid, conf, (conf.get("IP_ADDRESS") or "").split())
+                await self._start_at_boot(ctid, conf)
+
+    def become(self, flavour: Flavour) -> None:
+        """Another kind of machine from now on."""
+        self.flavour = flavour
+        self.sandbox.show(flavour)
+        install_on_node(self)
+
+    async def _start_at_boot(self, ctid: int, conf: Conf) -> None:
+        """As `vzctl start` does it: from a dump that can be used, else cold."""
+        dump, addresses = self.sandbox.dump(ctid), (conf.get("IP_ADDRESS") or "").split()
+        kept = None
+        if dump.exists():
+            with contextlib.suppress(Refused):
+                kept = read_dump(dump)
+        await self.bring_up(ctid, conf, addresses, kept)
+        dump.unlink(missing_ok=True)
 
     async def _end_all(self) -> None:
         for task in list(self.tasks):

@@ -133,6 +133,8 @@ CREATE_OPTIONS: Mapping[str, Option] = {
 }
 SET_OPTIONS: Mapping[str, Option] = {
     **dict.fromkeys(("--save", "--force", "--reset_ub", "--offline-resize"), FLAG),
+    "--private": Option(anything, "VE_PRIVATE"),
+    "--root": Option(anything, "VE_ROOT"),
     "--setmode": Option(one_of("restart", "ignore")),
     "--ram": Option(memory, "PHYSPAGES"),
     "--swap": Option(memory, "SWAPPAGES"),
@@ -180,6 +182,7 @@ SET_OPTIONS: Mapping[str, Option] = {
 
 # Where a key that is not in the file yet goes: vzctl writes new ones in this order.
 SAVE_ORDER = (
+    "VE_ROOT", "VE_PRIVATE",
     *(name.upper() for name in (*BYTES, *PAGES, *COUNTS)), "VM_OVERCOMMIT", "DISKSPACE", "DISKINODES", "QUOTATIME",
     "QUOTAUGIDLIMIT", "DISK_QUOTA", "OSTEMPLATE", "IP_ADDRESS", "HOSTNAME", "DESCRIPTION", "NAMESERVER", "SEARCHDOMAIN",
     "CPULIMIT", "CPUUNITS", "CPUS", "CPUMASK", "NODEMASK", "IOPRIO", "IOLIMIT", "IOPSLIMIT", "ONBOOT", "BOOTORDER",

@@ -1,8 +1,10 @@
 """The folder of one simulated node: which file is where, and what a fresh node finds in it."""
 
+import shutil
 import uuid
 from pathlib import Path
 
+from ops.simnode.node_state import Flavour
 from ops.simnode.templates import TEMPLATES, pack
 
 VZ_CONF = """\
@@ -73,10 +75,11 @@ CPUUNITS="1000"
 # Netfilter modules for the container
 NETFILTER="stateless"
 """
+VZ_SERVICE = "etc/init.d/vz"
 SAMPLES = {"vswap-256m": (256, 2), "vswap-512m": (512, 5), "vswap-1g": (1024, 10), "vswap-2g": (2048, 20), "vswap-4g": (4096, 40)}
 FOLDERS = (
     "etc/vz/conf", "etc/vz/names", "etc/vz/dists", "vz/private", "vz/root", "vz/lock", "vz/dump", "vz/template/cache",
-    "var/log", "var/lib/vzctl/veip", "root", "tmp", "proc/sys/kernel/random",
+    "etc/init.d", "var/log", "var/lib/vzctl/veip", "root", "tmp", "proc/sys/kernel/random",
 )  # fmt: skip
 
 
@@ -127,29 +130,37 @@ class Sandbox:
         inside = self.root / path.lstrip("/")
         return inside if inside.exists() else Path(path)
 
-    def furnish(self, *, memory_mib: int, cpus: int, vswap: bool) -> None:
+    def furnish(self, flavour: Flavour) -> None:
         """Make whatever a fresh node has and this one lacks; what is there already stays."""
         for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         files = {
             "etc/vz/vz.conf": VZ_CONF,
             "etc/vz/conf/0.conf": '# Configuration of the node itself\nONBOOT="no"\n',
-            "proc/meminfo": _meminfo(memory_mib),
-            "proc/cpuinfo": "".join(f"processor\t: {n}\nmodel name\t: simulated\n\n" for n in range(cpus)),
-            "proc/sys/kernel/osrelease": "6.1.0-13-amd64\n",
-            "proc/version": "Linux version 6.1.0-13-amd64 (simulated node)\n",
             "proc/sys/kernel/random/boot_id": f"{uuid.uuid4()}\n",
             **{f"etc/vz/conf/ve-{name}.conf-sample": sample(*size) for name, size in SAMPLES.items()},
         }
-        if vswap:
-            files["proc/vz/vswap"] = ""
-        for name, text in files.items():
-            path = self.root / name
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+        for name, text in {**files, **machine_files(flavour)}.items():
+            if not (self.root / name).exists():
+                self._write(name, text)
         for template in TEMPLATES.values():
             pack(template, self.cache_dir)
+
+    def show(self, flavour: Flavour) -> None:
+        """Let the files that tell of the machine say what it is now."""
+        for name in MACHINE_FILES:
+            (self.root / name).unlink(missing_ok=True)
+        for name, text in machine_files(flavour).items():
+            self._write(name, text)
+        if not flavour.openvz and not flavour.vswap:
+            shutil.rmtree(self.root / "proc/vz", ignore_errors=True)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        if name == VZ_SERVICE:
+            path.chmod(0o755)
 
     @property
     def boot_id_file(self) -> Path:
@@ -165,7 +176,39 @@ class Sandbox:
         return sorted(int(path.name) for path in self.private_dir.iterdir() if path.name.isdigit())
 
 
-def _meminfo(memory_mib: int) -> str:
+def machine_files(flavour: Flavour) -> dict[str, str]:
+    """What a node's files tell of its kernel, processor, memory and service."""
+    processor = f"model name\t: simulated\nflags\t\t: {flavour.cpu_flags}\n\n"
+    files = {
+        "proc/meminfo": _meminfo(flavour.memory_mib, flavour.memory_free_mib),
+        "proc/cpuinfo": "".join(f"processor\t: {n}\n{processor}" for n in range(flavour.cpus)),
+        "proc/sys/kernel/osrelease": f"{flavour.kernel}\n",
+        "proc/version": f"Linux version {flavour.kernel} (simulated node)\n",
+        VZ_SERVICE: _service(running=flavour.vz_running),
+    }
+    there = {
+        "proc/net/if_inet6": flavour.ipv6,
+        "proc/vz/version": flavour.openvz,
+        "proc/vz/vswap": flavour.vswap,
+        "proc/vz/ploop_minor": flavour.openvz and flavour.ploop,
+        "proc/cpt": flavour.openvz and flavour.checkpointing,
+        "proc/rst": flavour.openvz and flavour.checkpointing,
+    }
+    return {**files, **{name: "" for name, is_there in there.items() if is_there}}
+
+
+MACHINE_FILES = ("proc/net/if_inet6", "proc/vz/version", "proc/vz/vswap", "proc/vz/ploop_minor", "proc/cpt", "proc/rst")
+
+
+def _service(*, running: bool) -> str:
+    """/etc/init.d/vz, of which only `status` is there."""
+    said, code = ("running", 0) if running else ("stopped", 3)
+    dots = "..." if running else "."
+    return f'#!/bin/sh\n[ "${{1-}}" = status ] || exit 1\necho "OpenVZ is {said}{dots}"\nexit {code}\n'
+
+
+def _meminfo(memory_mib: int, free_mib: int | None) -> str:
     total = memory_mib * 1024
-    sizes = {"MemTotal": total, "MemFree": total * 3 // 4, "MemAvailable": total * 7 // 8, "SwapTotal": total, "SwapFree": total}
+    available = total * 7 // 8 if free_mib is None else free_mib * 1024
+    sizes = {"MemTotal": total, "MemFree": min(total * 3 // 4, available), "MemAvailable": available, "SwapTotal": total, "SwapFree": total}
     return "".join(f"{name + ':':<15}{kib:>9} kB\n" for name, kib in sizes.items())

@@ -56,6 +56,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self.node = connection.node
         self.channel: asyncssh.SSHServerChannel[bytes] | None = None
         self.command: str | None = None
+        self._asked_for = ""  # where the key has its own command
         self.terminal: tuple[int, int, int, int] | None = None
         self.process: processes.Process | None = None
         self._open_outputs: set[Output] = set()
@@ -71,14 +72,18 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self.channel = chan
 
     def pty_requested(self, _term_type: str, term_size: tuple[int, int, int, int], _term_modes: Any) -> bool:  # noqa: ANN401  asyncssh's own type
+        if self.connection.no_terminal:
+            return False
         self.terminal = term_size
         return True
 
     def shell_requested(self) -> bool:
+        self.command = self.connection.forced_command
         return True
 
     def exec_requested(self, command: str) -> bool:
-        self.command = command
+        self.command = self.connection.forced_command or command
+        self._asked_for = command
         return True
 
     def session_started(self) -> None:
@@ -145,11 +150,22 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._code = await self.process.ended()
         self._leave_when_done()
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        env = dict(self.node.environment)
+        if self.channel:
+            peer, own = (self.channel.get_extra_info(name) for name in ("peername", "sockname"))
+            env["SSH_CLIENT"] = f"{peer[0]} {peer[1]} {own[1]}"
+            env["SSH_CONNECTION"] = f"{peer[0]} {peer[1]} {own[0]} {own[1]}"
+        if self.connection.forced_command and self._asked_for:
+            env["SSH_ORIGINAL_COMMAND"] = self._asked_for
+        return env
+
     async def _start_on_pipes(self, argv: list[str]) -> None:
         process = self.process = processes.start(
             argv,
             executable="/bin/sh",
-            env=self.node.environment,
+            env=self._environment,
             cwd=self.node.sandbox.home,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -173,7 +189,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         def own() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        env = {**self.node.environment, "TERM": "xterm"}
+        env = {**self._environment, "TERM": "xterm"}
         self.process = processes.start(
             argv, executable="/bin/sh", env=env, cwd=self.node.sandbox.home, stdin=slave, stdout=slave, stderr=slave, own_terminal=own
         )

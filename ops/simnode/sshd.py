@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
 
@@ -24,7 +26,8 @@ class Connection(asyncssh.SSHServer):
         self.node = server.node
         self.sessions: set[Session] = set()
         self.conn: asyncssh.SSHServerConnection | None = None
-        self._keys: asyncssh.SSHAuthorizedKeys | None = None
+        self.forced_command: str | None = None  # command="…" of the key that opened it
+        self.no_terminal = False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self.conn = conn
@@ -41,20 +44,24 @@ class Connection(asyncssh.SSHServer):
         self.server.connections.discard(self)
 
     def begin_auth(self, _username: str) -> bool:
-        self._keys = self.server.authorized_keys()
+        if self.conn:
+            self.conn.set_authorized_keys(self.server.authorized_keys())
         return True
 
     def auth_completed(self) -> None:
         self.server.startups.discard(self)
+        if self.conn and not self.server.any_key:
+            # asyncssh would put the key's command in place of the one that was asked for, which is wanted too
+            options = cast("dict[str, object]", self.conn._key_options)  # noqa: SLF001
+            forced = options.pop("command", None)
+            self.forced_command = forced if isinstance(forced, str) else None
+            self.no_terminal = "no-pty" in options or ("restrict" in options and "pty" not in options)
 
     def public_key_auth_supported(self) -> bool:
         return True
 
-    def validate_public_key(self, _username: str, key: asyncssh.SSHKey) -> bool:
-        if self.server.any_key:
-            return True
-        peer = self.conn.get_extra_info("peername")[0] if self.conn else ""
-        return self._keys is not None and self._keys.validate(key, peer, peer) is not None
+    def validate_public_key(self, _username: str, _key: asyncssh.SSHKey) -> bool:
+        return self.server.any_key  # else asyncssh looks the key up in what begin_auth has read
 
     async def session_requested(self) -> Session:
         if len(self.sessions) >= MAX_SESSIONS:
@@ -97,7 +104,7 @@ class SshServer:
     def authorized_keys(self) -> asyncssh.SSHAuthorizedKeys | None:
         """Read anew at each login, like sshd: the operator's file and the node's own /root/.ssh/authorized_keys."""
         files = [self.keys_file, self.node.sandbox.home / ".ssh/authorized_keys"]
-        lines = [line for path in files if path and path.exists() for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for path in files if path and path.exists() for line in path.read_text().splitlines() if valid(line)]
         return asyncssh.import_authorized_keys("\n".join(lines) + "\n") if lines else None
 
     async def open(self) -> None:
@@ -139,6 +146,27 @@ class SshServer:
             if connection.conn:
                 connection.conn.abort()
         return len(cut)
+
+
+def valid(line: str) -> bool:
+    """Whether sshd would look at this line of authorized_keys: readable, and not past its expiry-time."""
+    try:
+        entries = asyncssh.import_authorized_keys(line)._user_entries  # noqa: SLF001  only there are the options of a line
+    except ValueError:
+        return False
+    now = time.time()
+    return all(expires(str(text)) > now for entry in entries for text in cast("list[str]", entry.options.get("expiry-time", [])))
+
+
+def expires(text: str) -> float:
+    """expiry-time="YYYYMMDD[HHMM[SS]][Z]" as seconds since 1970; what cannot be read has expired."""
+    digits = text.removesuffix("Z")
+    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits), "")
+    try:
+        at = datetime.strptime(digits, form)  # noqa: DTZ007  without Z it is the node's own time
+    except ValueError:
+        return 0.0
+    return (at.replace(tzinfo=UTC) if text.endswith("Z") else at.astimezone()).timestamp()
 
 
 def _swallow(data: bytes | bytearray | memoryview) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.simnode import disk, inside, vzctl, vzlist
+from ops.simnode import disk, inside, rsync, vzcptcheck, vzctl, vzlist, vzmigrate
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Tool
@@ -19,6 +19,10 @@ TOOLS: dict[str, "Tool"] = {
     "vzctl": vzctl.vzctl,
     "vzlist": vzlist.vzlist,
     "df": disk.df,
+    "sim-mkdir": disk.make_folder,
+    "vzmigrate": vzmigrate.vzmigrate,
+    "rsync": rsync.rsync,
+    "vzcptcheck": vzcptcheck.vzcptcheck,
     "halt": inside.halt,
     "poweroff": inside.halt,
     "reboot": inside.halt,
@@ -26,7 +30,7 @@ TOOLS: dict[str, "Tool"] = {
     "chpasswd": inside.chpasswd,
     "ps": inside.ps,
 }
-ON_NODE = ("vzctl", "vzlist", "df")
+ON_NODE = ("vzctl", "vzlist", "df", "sim-mkdir", "vzmigrate", "rsync", "vzcptcheck")
 INSIDE = ("halt", "poweroff", "reboot", "shutdown", "chpasswd", "ps")
 # A container has no file system of its own here, so what would change the machine outside is kept from scripts inside.
 NOT_INSIDE = (
@@ -59,6 +63,21 @@ done < "${0%/*}/.addresses"
 }
 
 
+CRIU = """\
+#!/bin/sh
+case ${1-} in
+    check) echo 'Looks good.' ;;
+    --version | -V) echo 'Version: 3.17.1' ;;
+    *) echo "criu: unknown command: ${1-}" >&2; exit 1 ;;
+esac
+"""
+DATE = """\
+#!/bin/sh
+case "$*" in *-d* | *-s* | *-r* | *--*) exec /bin/date "$@" ;; esac
+exec /bin/date -d "@$(($(/bin/date +%s) + OFFSET))" "$@"
+"""
+
+
 def tool_named(name: str) -> "Tool | None":
     """What a thin client of that name runs."""
     return TOOLS.get(name)
@@ -82,6 +101,10 @@ def _write(path: Path, text: str) -> None:
     fresh.replace(path)  # a running script keeps its old file
 
 
+def _write_or_drop(path: Path, text: str, *, there: bool) -> None:
+    _write(path, text) if there else path.unlink(missing_ok=True)
+
+
 def install_on_node(node: "Node") -> None:
     """Write the node's own tools and the ones all its containers share."""
     shared = node.folder / "inside/shared"
@@ -89,6 +112,9 @@ def install_on_node(node: "Node") -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for name in ON_NODE:
         _write(node.bin_dir / name, _client(node.socket_name))
+    flavour = node.flavour
+    _write_or_drop(node.bin_dir / "criu", CRIU, there=flavour.checkpointing and not flavour.openvz)
+    _write_or_drop(node.bin_dir / "date", DATE.replace("OFFSET", f"{flavour.clock_offset_s:.0f}"), there=bool(flavour.clock_offset_s))
     for name in INSIDE:
         _write(shared / name, _client(node.socket_name))
     for name, text in STUBS.items():

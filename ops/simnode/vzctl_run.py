@@ -1,7 +1,10 @@
 """vzctl start, stop, restart, mount, umount, status."""
 
 import asyncio
+import os
+import subprocess
 
+from ops.simnode import processes
 from ops.simnode.calls import Call, Refused
 from ops.simnode.conf import Conf
 from ops.simnode.node_state import Running
@@ -30,6 +33,18 @@ def conf_and_area(call: Call, ctid: int) -> Conf:
     return conf
 
 
+async def run_script(call: Call, ctid: int, what: str) -> None:
+    """The node's and the container's own action scripts; raises Refused 79 when one fails."""
+    conf_dir = call.node.sandbox.conf_dir
+    for script in (conf_dir / f"vps.{what}", conf_dir / f"{ctid}.{what}"):
+        if not os.access(script, os.X_OK):
+            continue
+        env = {**call.node.environment, "VEID": str(ctid)}
+        process = processes.start([str(script)], env=env, cwd=conf_dir, stdin=subprocess.DEVNULL, stdout=call.files[1], stderr=call.files[2])
+        if await process.ended():
+            raise Refused(79, f"Error executing {what} script {call.node.sandbox.shown(script)}")
+
+
 async def start(call: Call, ctid: int, words: list[str]) -> int:
     given = no_more(words, "--wait", "--force", "--skip-fsck", "--skip-remount")
     if call.node.state(ctid).running:
@@ -49,6 +64,7 @@ async def bring_up(call: Call, ctid: int, conf: Conf, *, wait: bool = False, scr
     if node.state(ctid).mounted:
         node.unmount(ctid)
         await call.out("Container is unmounted")
+    await run_script(call, ctid, "mount")
     node.mount(ctid)
     await call.out("Container is mounted")
     await call.phase("mounted")
@@ -182,6 +198,7 @@ async def mount(call: Call, ctid: int, words: list[str]) -> int:
     if await call.node.is_mounted(call, ctid):
         await call.err("Container is already mounted")
         return 0
+    await run_script(call, ctid, "mount")
     call.node.mount(ctid)
     await call.out("Container is mounted")
     return 0
