@@ -45,21 +45,22 @@ class Kind:
     attempts: int  # runs that may end in a Retryable; waits for an ill node are not counted
     deadline: timedelta  # from acceptance; then undone, or stuck past the pivot
     placed: bool = False  # a node, an id and addresses are reserved for it
+    interrupts: bool = False  # may take a running container from its visitors without being asked to: its downtime is measured
 
 
-def _verb(load: Load, rank: Rank = Rank.ORDER) -> Kind:
-    return Kind("provision", load, rank, attempts=8, deadline=timedelta(hours=6))
+def _verb(load: Load, rank: Rank = Rank.ORDER, *, interrupts: bool = False) -> Kind:
+    return Kind("provision", load, rank, attempts=8, deadline=timedelta(hours=6), interrupts=interrupts)
 
 
 KINDS: dict[str, Kind] = {
     "create-container": Kind("provision", Load.CREATE, Rank.ORDER, attempts=8, deadline=timedelta(hours=6), placed=True),
     "start-container": _verb(Load.EXEC),
     "stop-container": _verb(Load.EXEC),
-    "restart-container": _verb(Load.EXEC),
+    "restart-container": _verb(Load.EXEC, interrupts=True),
     "suspend-container": _verb(Load.EXEC, Rank.URGENT),
     "unsuspend-container": _verb(Load.EXEC, Rank.URGENT),
-    "resize-container": _verb(Load.EXEC),
-    "reinstall-container": _verb(Load.CREATE),
+    "resize-container": _verb(Load.EXEC, interrupts=True),
+    "reinstall-container": _verb(Load.CREATE, interrupts=True),
     "set-password": _verb(Load.EXEC),
     "set-hostname": _verb(Load.EXEC),
     "set-nameservers": _verb(Load.EXEC),

@@ -231,6 +231,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_node_site"), ["site"], unique=False)
 
     op.create_table(
+        "outage",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("container", sa.Integer(), nullable=False),
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("job_id", sa.String(length=26), nullable=True),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gap_s", sa.Float(), nullable=True),
+        sa.Column("not_measured", sa.Text(), nullable=False),
+        sa.Column("resolution_s", sa.Float(), nullable=True),
+        sa.Column("suspended_s", sa.Float(), nullable=True),
+        sa.Column("brownout_s", sa.Float(), nullable=True),
+        sa.Column("how", sa.String(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("outage", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_outage_customer"), ["customer"], unique=False)
+        batch_op.create_index(batch_op.f("ix_outage_job_id"), ["job_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_outage_node"), ["node"], unique=False)
+        batch_op.create_index("outage_container", ["container", "began_at"], unique=False)
+
+    op.create_table(
         "plan",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("ram_bytes", sa.BigInteger(), nullable=False),
@@ -451,6 +477,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pool_site"))
 
     op.drop_table("pool")
+    with op.batch_alter_table("outage", schema=None) as batch_op:
+        batch_op.drop_index("outage_container")
+        batch_op.drop_index(batch_op.f("ix_outage_node"))
+        batch_op.drop_index(batch_op.f("ix_outage_job_id"))
+        batch_op.drop_index(batch_op.f("ix_outage_customer"))
+
+    op.drop_table("outage")
     op.drop_table("plan")
     with op.batch_alter_table("node", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_node_site"))
