@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import time
 from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,7 @@ class Answers:
             server.close()
             return True
         self._open[address] = (ctid, server)
+        self.note(ctid, address, up=True)
         return True
 
     async def _answer(self, ctid: int, writer: asyncio.StreamWriter) -> None:
@@ -61,6 +64,8 @@ class Answers:
                 state.answers += 1
                 writer.write(f"{state.hostname} {state.answers}\n".encode())
                 await writer.drain()
+            else:
+                writer.transport.abort()  # what it was asked dies with it: the visitor is reset, nobody says goodbye
         finally:
             writer.close()
 
@@ -76,6 +81,13 @@ class Answers:
         server = self._open.pop(address)[1]
         if server:
             server.close()
+            self.note(ctid, address, up=False)
+
+    def note(self, ctid: int, address: str, *, up: bool) -> None:
+        """A line of answers.jsonl: from when on a visitor is answered, or not; by this, measured downtime is judged."""
+        line = {"at": time.time(), "ctid": ctid, "address": address, "answers": up}
+        with (self.node.folder / "answers.jsonl").open("a") as notes:
+            notes.write(json.dumps(line) + "\n")
 
     async def close_all(self) -> None:
         for address, (ctid, _) in list(self._open.items()):

@@ -121,6 +121,9 @@ class Containers:
         if not self.state(ctid).running:
             raise ValueError(f"container {ctid} does not run on {self.name}")
         self.table[ctid].frozen = frozen
+        for address in self.answers.listening:
+            if address in self.table[ctid].addresses:
+                self.answers.note(ctid, address, up=not frozen)
         processes.end(inside.family(self, ctid), signal.SIGSTOP if frozen else signal.SIGCONT)
         self.save()
 
