@@ -10,6 +10,7 @@ from workers.commands import Command, Finished
 from workers.metrics import WorkerMeters
 from workers.node.runner import Direction, Outcome, Runner, StepKey
 from workers.openvz.driver import Driver, Sight
+from workers.probe.watch import Watch, watched
 from workers.transport.ssh import Link
 
 LOOK_TIMEOUT = timedelta(seconds=60)
@@ -19,7 +20,7 @@ ATTACH_TIMEOUT = timedelta(minutes=30)  # longer than any step's own time-out; t
 class Hand:
     """The Node of workers/steps.py for one container."""
 
-    def __init__(self, claim: Claim, link: Link, driver: Driver, *, clock: Clock, meters: WorkerMeters) -> None:
+    def __init__(self, claim: Claim, link: Link, driver: Driver, *, clock: Clock, meters: WorkerMeters, watch: Watch | None = None) -> None:
         if claim.job.ctid is None:
             raise ValueError(f"job {claim.job.id} has no container")
         self._claim = claim
@@ -29,6 +30,7 @@ class Hand:
         self._driver = driver
         self._clock = clock
         self._meters = meters
+        self._watch = watch
         self._steps_begun: set[str] = set()
 
     def began(self, step: str) -> bool:
@@ -56,9 +58,10 @@ class Hand:
 
     async def begin(self, begun: Begun, command: Command) -> Finished:
         """Start the command detached and wait for its end; raises Unsure when the link died meanwhile."""
-        self._claim.check(self._clock)
-        started = self._clock.monotonic()
-        finished = await self._runner.begin(self._key(begun), command)
+        async with watched(self._watch, begun.step):
+            self._claim.check(self._clock)
+            started = self._clock.monotonic()
+            finished = await self._runner.begin(self._key(begun), command)
         self._meters.stepped(self._claim.job.kind, begun.step, begun.direction, self._clock.monotonic() - started)
         if begun.direction == "do":
             self._steps_begun.add(begun.step)
@@ -66,8 +69,9 @@ class Hand:
 
     async def attach(self, begun: Begun) -> Finished | None:
         """The result of a try that was begun; None: it never ran and now cannot; raises Vanished."""
-        self._claim.check(self._clock)
-        finished = await self._runner.attach(self._key(begun), timeout=ATTACH_TIMEOUT)
+        async with watched(self._watch, begun.step):
+            self._claim.check(self._clock)
+            finished = await self._runner.attach(self._key(begun), timeout=ATTACH_TIMEOUT)
         if finished is not None and begun.direction == "do":
             self._steps_begun.add(begun.step)
         return finished

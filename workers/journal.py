@@ -11,6 +11,7 @@ from models.errors import Withdrawn
 from models.jobs import Begun, Job
 from models.lifecycle import Cause
 from workers.claims import Claim, held
+from workers.probe.watch import Watch
 from workers.store import Store
 
 
@@ -26,11 +27,12 @@ class Journal:
     """The tries of one claimed job. An outcome is written with the next beginning or with the job's end, in the
     same transaction; if the worker dies before that, the node still knows it."""
 
-    def __init__(self, claim: Claim, store: Store, database: Database, *, worker: str) -> None:
+    def __init__(self, claim: Claim, store: Store, database: Database, *, worker: str, watch: Watch | None = None) -> None:
         self._claim = claim
         self._store = store
         self._database = database
         self._worker = worker
+        self.watch = watch  # None: nothing is measured
         self._unwritten: dict[int, Outcome] = {}
 
     def open_tries(self) -> list[Begun]:
@@ -80,17 +82,23 @@ class Journal:
         self._written()
 
     async def end(self, change: Callable[[Session, Job, datetime], None]) -> None:
-        """The last write of a run: outcomes and the job's next state in one transaction; raises Stale."""
+        """The last write of a run: outcomes, the job's next state and its outages in one transaction; raises Stale."""
+        watch = self.watch
+        if watch is not None:
+            await watch.collect()
 
-        def write(session: Session) -> None:
+        def write(session: Session) -> bool:
             job = held(session, self._claim, self._worker)
             now = self._database.now(session)
             self.flush(session, now)
             change(session, job, now)
             session.add(job)
+            return watch is not None and watch.write(session, job, now)
 
-        await self._store.write(write, job=self._claim.job.id)
+        over = await self._store.write(write, job=self._claim.job.id)
         self._written()
+        if watch is not None and over:
+            watch.ended()
 
     def flush(self, session: Session, now: datetime) -> None:
         """Write the outcomes that are known; safe to run again when its transaction is."""

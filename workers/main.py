@@ -31,6 +31,7 @@ from workers import kin
 from workers.actors import Bells
 from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
+from workers.probe.watch import Watches
 from workers.runs import Runs, World
 from workers.solo import Solos
 from workers.store import Store, locked
@@ -125,7 +126,8 @@ class WorkerProcess:
         store = Store(self._database, self._clock, loop)
         self._links = Links(client_key=self._settings.ssh_key_file, clock=self._clock, rng=rng)
         vault = Vault(self._settings.key_file)
-        return store, Runs(World(self._database, store, self._claims, self._links, vault, self._clock, rng, self._meters))
+        watches = Watches(self._settings.state / "probes", clock=self._clock, meters=self._meters)
+        return store, Runs(World(self._database, store, self._claims, self._links, vault, self._clock, rng, self._meters, watches=watches))
 
     def _stop_on_signals(self) -> asyncio.Event:
         stopping = asyncio.Event()

@@ -28,6 +28,7 @@ from workers.plans import BATCHES, INQUIRIES, PLANS
 from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Means
 from workers.plans.nodes import address_of
+from workers.probe.watch import Watch, Watches
 from workers.reach import answers
 from workers.steps import Plan, carry_out
 from workers.store import Store
@@ -51,6 +52,7 @@ class World:
     rng: random.Random
     meters: WorkerMeters
     answers: Reach = answers  # from where the customer stands
+    watches: Watches | None = None  # None: nothing is measured
 
 
 class Runs:
@@ -75,7 +77,9 @@ class Runs:
 
     async def _run(self, claim: Claim) -> None:
         """One run; whatever happens in it, the row says so at its end, or the lease does."""
-        world, journal = self._world, self._journal(claim)
+        world = self._world
+        watch = world.watches.over(claim) if world.watches is not None else None
+        journal = self._journal(claim, watch)
         begun = world.clock.monotonic()
         try:
             await self._guarded(claim, journal)
@@ -96,6 +100,9 @@ class Runs:
             if not isinstance(error, Unexpected):
                 log.exception("run_broken", job=claim.job.id)
             await self._until_written(journal, partial(endings.unexpected, error=error))
+        finally:
+            if watch is not None:
+                watch.leave()
         world.meters.ran(claim.job.kind, world.clock.monotonic() - begun)
 
     async def _guarded(self, claim: Claim, journal: Journal) -> None:
@@ -140,15 +147,17 @@ class Runs:
         if claim.job.kind in BATCHES:
             await journal.end(partial(endings.finished, result=await self._batch(claim, journal).carry_out()))
             return
-        plan, hand = self._plan(claim)
+        plan, hand = self._plan(claim, journal.watch)
         sight = await carry_out(plan, "do", journal, hand)
+        if journal.watch is not None:
+            await journal.watch.settle()
         await journal.end(partial(endings.finished, result=plan.result(sight)))
 
     async def _back(self, claim: Claim, journal: Journal) -> None:
         if claim.job.kind in BATCHES:
             await self._batch(claim, journal).take_back()
         else:
-            plan, hand = self._plan(claim)
+            plan, hand = self._plan(claim, journal.watch)
             await carry_out(plan, "undo", journal, hand)
         await journal.end(endings.reverted)
 
@@ -159,8 +168,8 @@ class Runs:
         if claim.job.state == State.UNDOING:
             await self._guarded(claim, journal)
 
-    def _journal(self, claim: Claim) -> Journal:
-        return Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
+    def _journal(self, claim: Claim, watch: Watch | None) -> Journal:
+        return Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker, watch=watch)
 
     def _batch(self, claim: Claim, journal: Journal) -> Batch:
         world, link = self._world, self._world.links.to(address_of(self._node(claim)))
@@ -173,12 +182,15 @@ class Runs:
             raise Permanent(f"node {claim.job.node} is no longer enrolled; order again for another one")
         return claim.node
 
-    def _plan(self, claim: Claim) -> tuple[Plan, Hand]:
+    def _plan(self, claim: Claim, watch: Watch | None) -> tuple[Plan, Hand]:
         node = self._node(claim)
         driver = Vzctl(known_abilities(node))
         link = self._world.links.to(address_of(node))
-        hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters)
-        return PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers), driver), hand
+        hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters, watch=watch)
+        plan = PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers), driver)
+        if watch is not None:
+            watch.begin(plan.critical_steps)
+        return plan, hand
 
     async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
         """Write how it ended, for as long as the database is away; the lease is renewed meanwhile or runs out."""

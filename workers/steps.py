@@ -29,6 +29,7 @@ class Step:
     command: Callable[[Sight], Command]
     holds: Callable[[Sight], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
     locks: bool = True  # the command takes the container's lock
+    critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Plan:
     check: Callable[[Sight], None] = field(default=lambda _sight: None)  # before anything is begun: raises for a container that may not be touched
     pivot: str = ""  # from the beginning of this step on the job only goes forward
     result: Callable[[Sight], dict[str, Any]] = field(default=lambda _sight: {})
+
+    @property
+    def critical_steps(self) -> frozenset[str]:
+        """Names of the steps, in either direction, that may interrupt the container."""
+        return frozenset(step.name for step in (*self.do, *self.undo) if isinstance(step, Step) and step.critical)
 
 
 class Node(Protocol):

@@ -18,6 +18,7 @@ import asyncssh
 from prometheus_client import CollectorRegistry
 from sqlmodel import col, select
 
+from models.clock import SystemClock
 from models.database import Database
 from models.fleet import Address, Container, Hold, Node, NodeState
 from models.house import Worker
@@ -42,6 +43,7 @@ from workers.openvz.rows import abilities_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.container import identity_of, limits_of
 from workers.plans.nodes import learn
+from workers.probe.watch import Watches
 from workers.reach import answers
 from workers.runs import Runs, World
 from workers.store import Store
@@ -80,7 +82,7 @@ class Bells:
 class VerbHouse:
     """One node, one worker, one dispatcher; `order` gives an order and waits for its end."""
 
-    def __init__(self, folder: Path, template: Path, *, speed: float) -> None:
+    def __init__(self, folder: Path, template: Path, *, speed: float, probes: Path | None = None) -> None:
         self.clock = HurriedClock()
         shutil.copy(template, folder / "vzq.sqlite")
         self.database = Database(f"sqlite:///{folder / 'vzq.sqlite'}", clock=self.clock)
@@ -96,7 +98,8 @@ class VerbHouse:
         self.links = Links(client_key=folder / "ssh", clock=self.clock, rng=chance)
         self.store = Store(self.database, self.clock, asyncio.get_running_loop())
         self.claims = Claims(self.database, self.clock, worker="w1", solo=True)  # a job whose worker died goes on here
-        world = World(self.database, self.store, self.claims, self.links, self.vault, self.clock, chance, METERS)  # type: ignore[arg-type]
+        watches = Watches(probes, clock=SystemClock(), meters=METERS) if probes is not None else None  # a probe's clock cannot be moved on
+        world = World(self.database, self.store, self.claims, self.links, self.vault, self.clock, chance, METERS, watches=watches)  # type: ignore[arg-type]
         self.runs = Runs(world)
         self.dispatcher = Dispatcher(self.database, Bells(self), self.clock, name="d1")  # type: ignore[arg-type]
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -307,8 +310,8 @@ class VerbHouse:
 
 
 @contextlib.asynccontextmanager
-async def house_in(folder: Path, template: Path, *, speed: float = 0.001) -> AsyncIterator[VerbHouse]:
-    house = VerbHouse(folder, template, speed=speed)
+async def house_in(folder: Path, template: Path, *, speed: float = 0.001, probes: Path | None = None) -> AsyncIterator[VerbHouse]:
+    house = VerbHouse(folder, template, speed=speed, probes=probes)
     try:
         await house.open()
         yield house

@@ -43,7 +43,7 @@ def stand(claim: Claim, tools: Tools, driver: Driver) -> Plan:
 def restart(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """Down once, then up; that it was down cannot be seen afterwards, so the journal is the proof."""
     subject, _ = _subject(claim, tools, driver)
-    down = replace(subject.stop(), holds=None)
+    down = replace(subject.stop(), holds=None, critical=True)
     return Plan(do=[down, *subject.start()], pivot="stop", check=subject.must_be_ours, result=_running(subject))
 
 
@@ -67,7 +67,7 @@ def resize(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         return True
 
     return Plan(
-        do=[Wait("fits", fits, COUNTING), subject.limits(limits)],
+        do=[Wait("fits", fits, COUNTING), replace(subject.limits(limits), critical=True)],
         undo=[subject.limits_again(limits_of(subject.row))],
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, "plan": claim.job.target["plan"]},
@@ -179,7 +179,7 @@ def reinstall(claim: Claim, tools: Tools, driver: Driver) -> Plan:
             raise Permanent(f"job {sight.aside} still keeps an older system of container {ct} aside; resolve that job first")
 
     do: list[Step | Wait] = [
-        old.step("stop", lambda _: driver.stop(ct), lambda s: put_away(s) or not s.running),
+        replace(old.step("stop", lambda _: driver.stop(ct), lambda s: put_away(s) or not s.running), critical=True),
         old.step("umount", lambda _: driver.umount(ct), lambda s: put_away(s) or not s.mounted),
         Step("aside", lambda _: driver.aside(ct, job, old.mark), put_away, locks=False),
         *make(new, claim.node, job, template=claim.job.target["template"], ours=is_new, called="recreate"),
