@@ -11,6 +11,7 @@ JobError
 ├── Unsure        the link died: it may have run; attach and look before the next call
 ├── Stale         a newer worker has the job: drop everything, write nothing
 ├── Withdrawn     cancel was asked for: undo what was begun
+├── Irrevocable   the node shows that there is no way back any more: go forward
 └── Unexpected    nobody knows what this answer means: the job is stuck until a person looks
 """
 
@@ -81,6 +82,10 @@ class Stale(JobError):
     def __init__(self, why: str, *, highest: int = 0) -> None:
         super().__init__(why)
         self.highest = highest
+
+
+class Irrevocable(JobError):
+    """It was to be put back, but the node shows that the pivot is passed: it goes forward."""
 
 
 class Unexpected(JobError):

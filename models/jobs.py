@@ -50,6 +50,7 @@ class Job(SQLModel, table=True):
     because: str = ""  # why, in the asker's words
     retry_of: str | None = None  # the ended job this one takes up again
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
+    to_node: str | None = Field(default=None, index=True)  # where a move takes its container; it needs both nodes at once
     ctid: int | None = Field(default=None, sa_column=Column("container", Integer))  # PostgreSQL keeps the name ctid for itself
     customer: str | None = Field(default=None, index=True)  # whose container it is about; stays when the container is purged
     accepted_at: datetime = Field(sa_type=Instant)

@@ -24,10 +24,12 @@ class Load(StrEnum):
     CREATE = auto()  # unpacks or removes an image: heavy on the disk
     EXEC = auto()  # runs something in containers
     LOOK = auto()  # reads
+    MOVE_OUT = auto()  # a container leaves: reads its disk, fills the network
+    MOVE_IN = auto()  # a container comes: writes its disk
     NONE = auto()  # touches no enrolled node
 
 
-DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.LOOK: 2}  # a node's own row may say otherwise
+DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.LOOK: 2, Load.MOVE_OUT: 2, Load.MOVE_IN: 2}  # a node's own row may say otherwise
 
 
 # At so many dead workers a job counts as poison. Deaths that nobody saw (power, memory) are forgiven for long; when a
@@ -46,6 +48,7 @@ class Kind:
     deadline: timedelta  # from acceptance; then undone, or stuck past the pivot
     placed: bool = False  # a node, an id and addresses are reserved for it
     interrupts: bool = False  # may take a running container from its visitors without being asked to: its downtime is measured
+    load_there: Load | None = None  # what it costs a second node, which must be free together with the first
 
 
 def _verb(load: Load, rank: Rank = Rank.ORDER, *, interrupts: bool = False) -> Kind:
@@ -70,12 +73,16 @@ KINDS: dict[str, Kind] = {
     "terminate-container": _verb(Load.EXEC, Rank.URGENT),
     "revive-container": _verb(Load.EXEC),
     "purge-container": _verb(Load.CREATE, Rank.UPKEEP),
+    "migrate-container": Kind(
+        "migrate", Load.MOVE_OUT, Rank.MOVE, attempts=8, deadline=timedelta(hours=24), load_there=Load.MOVE_IN, interrupts=True
+    ),
     "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "exec-batch": Kind("exec", Load.EXEC, Rank.ORDER, attempts=20, deadline=timedelta(days=1)),  # tries to get through; it runs once
     "scan-host-key": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=2)),
     "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
     "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),
+    "check-migration": Kind("inspect", Load.LOOK, Rank.ORDER, attempts=3, deadline=timedelta(minutes=10)),
     "check-queue": Kind("inspect", Load.NONE, Rank.UPKEEP, attempts=1, deadline=timedelta(hours=1)),
 }
 FAMILIES = tuple(sorted({kind.family for kind in KINDS.values()}))

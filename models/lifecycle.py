@@ -37,6 +37,7 @@ class Cause(StrEnum):
     WITHDRAWN = auto()  # taken back on request
     SUPERSEDED = auto()  # a later order made it pointless
     REVERTED = auto()  # all that was begun is undone
+    IRREVOCABLE = auto()  # it was to be put back, but the node shows that only forward is right
     STRANDED = auto()  # failed after the pivot, or attempts used up there
     UNEXPECTED = auto()  # an answer nobody classified
     POISONED = auto()  # workers die of it
@@ -82,6 +83,7 @@ EDGES: dict[tuple[State, Cause], State] = {
     (S.UNDOING, C.POSTPONED): S.UNDOING,
     (S.UNDOING, C.RELEASED): S.UNDOING,
     (S.UNDOING, C.LOST): S.UNDOING,
+    (S.UNDOING, C.IRREVOCABLE): S.QUEUED,
     (S.UNDOING, C.REVERTED): S.FAILED,
     (S.UNDOING, C.WITHDRAWN): S.CANCELLED,
     (S.UNDOING, C.STRANDED): S.STUCK,

@@ -262,6 +262,26 @@ class PurgeContainer(_Verb):
     kind: Literal["purge-container"] = "purge-container"
 
 
+class _Move(_Verb):
+    to: Word | None = Field(None, description="Node to move it to; chosen by free capacity if left out.")
+    mode: Literal["online", "offline", "online-else-offline"] = Field(
+        "online", description="Whether its processes are kept (online) or it is stopped and started; or stopped only where they cannot be kept."
+    )
+
+
+class MigrateContainer(_Move):
+    """Move it to another node of its site; its source copy is kept until it answers from there."""
+
+    kind: Literal["migrate-container"] = "migrate-container"
+    keep_source: bool = Field(False, strict=True, description="Leave the copy on the old node, unable to start, instead of removing it.")
+
+
+class CheckMigration(_Move):
+    """Look whether it could be moved so, and name all that is in the way; changes nothing."""
+
+    kind: Literal["check-migration"] = "check-migration"
+
+
 class AdoptContainer(_Order):
     """Take a container that exists on a node into the fleet as it is."""
 
@@ -290,7 +310,17 @@ Verb = (
     | TerminateContainer | ReviveContainer | PurgeContainer
 )  # fmt: skip
 Order = Annotated[
-    CreateContainer | Verb | AdoptContainer | ClearDebris | ExecBatch | ScanHostKey | EnrolNode | ObserveNode | CheckQueue,
+    CreateContainer
+    | Verb
+    | MigrateContainer
+    | CheckMigration
+    | AdoptContainer
+    | ClearDebris
+    | ExecBatch
+    | ScanHostKey
+    | EnrolNode
+    | ObserveNode
+    | CheckQueue,
     Field(discriminator="kind"),
 ]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order, config=ConfigDict(hide_input_in_errors=True))  # an input may be a password

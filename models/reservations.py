@@ -13,6 +13,7 @@ from models.adoption import adopted
 from models.fleet import Address, Container, ContainerState, Hold, Plan, Pool
 from models.inside import Visit
 from models.jobs import Job
+from models.lifecycle import State
 from models.standing import VERBS, Standing, after
 
 SIZES = ("ram_bytes", "swap_bytes", "disk_bytes", "inodes", "cpus", "cpuunits")
@@ -53,6 +54,9 @@ def keep(session: Session, job: Job, *, now: datetime) -> None:
         adopted(session, job, now=now)
         return
     session.execute(delete(Hold).where(col(Hold.job_id) == job.id))
+    if job.kind == "migrate-container":
+        _moved(session, job)
+        return
     container = session.get(Container, job.ctid, with_for_update=True)
     if container is None:
         return
@@ -66,6 +70,24 @@ def keep(session: Session, job: Job, *, now: datetime) -> None:
             setattr(container, field, job.target[field])
     session.add(container)
     _keep_special(session, job, container, now=now)
+
+
+def _moved(session: Session, job: Job) -> None:
+    """The container is the other node's from now on, and with it all that waits for it."""
+    waiting = select(Job).where(Job.ctid == job.ctid, Job.id != job.id, Job.state == State.QUEUED, col(Job.begun).is_(False)).order_by(Job.id)
+    behind = session.exec(waiting.with_for_update()).all()  # jobs are locked before their container, as who orders does it
+    container = session.get(Container, job.ctid, with_for_update=True)
+    if container is None or job.to_node is None:
+        return
+    container.node = job.to_node
+    for other in behind:
+        if other.node == job.node:
+            other.node = job.to_node
+        held = session.get(Hold, other.id)
+        if held is not None and held.node == job.node:
+            held.node = job.to_node
+            session.add(held)
+    session.add_all([container, *behind])
 
 
 def _keep_special(session: Session, job: Job, container: Container, *, now: datetime) -> None:

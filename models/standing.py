@@ -40,8 +40,8 @@ VERBS: dict[str, dict[Standing, Standing | str]] = {
 # These end what still waits for the same container and would be pointless behind them.
 SUPERSEDES: dict[str, frozenset[str]] = {
     "suspend-container": frozenset({"start-container", "restart-container", "unsuspend-container"}),
-    "terminate-container": frozenset(VERBS) - {"terminate-container", "purge-container"},
-    "purge-container": frozenset(VERBS) - {"purge-container"},
+    "terminate-container": frozenset(VERBS) - {"terminate-container", "purge-container"} | {"migrate-container"},
+    "purge-container": frozenset(VERBS) - {"purge-container"} | {"migrate-container"},
 }
 
 

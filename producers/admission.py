@@ -6,7 +6,7 @@ that shares hold even when each round has one free slot.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from models.fleet import NodeState
 from models.kinds import WEIGHT, Load, Rank
 from models.pauses import Pause
 
+AGED = timedelta(seconds=60)  # a job that needs two nodes and was due for so long has the slots kept that become free
 RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4 from those below it
 
 
@@ -21,7 +22,7 @@ RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4
 class Reason:
     """Why a job waits: a code for machines, a sentence for people."""
 
-    code: str  # due, paused, place, container, node, breaker, slot, worker
+    code: str  # due, paused, place, container, node, breaker, slot, kept, worker
     text: str
     until: datetime | None = None  # when it passes by itself, where that is known
     holder: str | None = None  # the job that is in the way
@@ -53,6 +54,14 @@ class Waiting:
     ctid: int | None = None
     holder: Holder | None = None  # an earlier job on the same container that has not ended
     error: str = ""  # why it was postponed
+    to_node: str | None = None  # a second node, whose slot it needs at the same time
+    load_there: Load | None = None
+
+    @property
+    def ends(self) -> tuple[tuple[str, Load], ...]:
+        """The slots it needs, all at once: none, its node's, or that of both ends of a move."""
+        here = ((self.node, self.load),) if self.node is not None else ()
+        return here if self.to_node is None or self.load_there is None else (*here, (self.to_node, self.load_there))
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ class Round:
 def admit(snapshot: Snapshot) -> Round:
     """Let go all that may go, most owed first. Each job is looked at once: slots only get fewer within a round."""
     book = _Book(snapshot)
+    book.keep_for_the_aged(snapshot.waiting)
     queues: dict[Rank, dict[str, deque[Waiting]]] = defaultdict(lambda: defaultdict(deque))
     for job in sorted(snapshot.waiting, key=lambda job: (job.due_at, job.id)):
         queues[job.rank][job.producer].append(job)
@@ -127,7 +137,7 @@ def admit(snapshot: Snapshot) -> Round:
 
 
 def explain(snapshot: Snapshot, job: Waiting) -> list[Reason]:
-    """Every reason that keeps this job now; empty when the next round lets it go, fairness aside."""
+    """Every reason that keeps this job now; empty when the next round lets it go, fairness and slots kept for others aside."""
     return list(_Book(snapshot).objections(job))
 
 
@@ -142,6 +152,7 @@ class _Book:
         self._node_busy: Counter[tuple[str, Load]] = Counter()
         self._lane_busy: Counter[tuple[tuple[str, str], Rank]] = Counter()
         self._containers: dict[int, str] = {}
+        self._spoken_for: dict[tuple[str, Load], str] = {}  # slot → the job for which the next free one is kept
         for name, node in snapshot.nodes.items():
             self._node_busy.update({(name, load): count for load, count in node.busy.items()})
         for key, lane in snapshot.lanes.items():
@@ -150,17 +161,31 @@ class _Book:
     def take(self, job: Waiting) -> None:
         """The job goes: what it uses is no longer free."""
         self._lane_busy[job.lane, job.rank] += 1
-        if job.node is not None:
-            self._node_busy[job.node, job.load] += 1
+        self._node_busy.update(job.ends)
+        for end in job.ends:
+            if self._spoken_for.get(end) == job.id:
+                del self._spoken_for[end]
         if job.ctid is not None:
             self._containers[job.ctid] = job.id
+
+    def keep_for_the_aged(self, jobs: Iterable[Waiting]) -> None:
+        """Whoever needs two slots would never find both free where others take them one by one: the oldest has them kept.
+
+        One job per slot, the oldest first, and only if nothing but slots is in its way: its other slot is then busy with
+        a job that runs, never kept for one that waits, so it comes free.
+        """
+        aged = [job for job in jobs if len(job.ends) > 1 and job.due_at <= self._now - AGED]
+        for job in sorted(aged, key=lambda job: (job.due_at, job.id)):
+            never = any(self._nodes[name].slots.get(load, 0) == 0 for name, load in job.ends if name in self._nodes)
+            if not never and not any(end in self._spoken_for for end in job.ends) and all(reason.code == "slot" for reason in self.objections(job)):
+                self._spoken_for.update(dict.fromkeys(job.ends, job.id))
 
     def objections(self, job: Waiting) -> Iterator[Reason]:
         """Why not, one after the other; the first one is enough for a round."""
         if job.due_at > self._now:
             yield Reason("due", f"not before {job.due_at:%H:%M:%S}" + (f": {job.error}" if job.error else ""), until=job.due_at)
         for pause in self._pauses:
-            if pause.holds(site=job.lane[0], node=job.node, kind=job.kind, producer=job.producer):
+            if any(pause.holds(site=job.lane[0], node=node, kind=job.kind, producer=job.producer) for node in {job.node, job.to_node}):
                 yield Reason("paused", f"{pause.what} is paused by {pause.by} since {pause.since:%Y-%m-%d %H:%M}: {pause.because}")
         if not job.placed:
             yield Reason("place", "no node has room for it yet")
@@ -173,11 +198,11 @@ class _Book:
             )
         elif job.ctid in self._containers:
             yield Reason("container", f"container {job.ctid} was given to another job this moment", holder=self._containers[job.ctid])
-        if job.node is not None:
-            yield from self._node_objections(job, job.node)
+        for name, load in job.ends:
+            yield from self._node_objections(job, name, load)
         yield from self._lane_objections(job)
 
-    def _node_objections(self, job: Waiting, name: str) -> Iterator[Reason]:
+    def _node_objections(self, job: Waiting, name: str, load: Load) -> Iterator[Reason]:
         node = self._nodes.get(name)
         if node is None:
             yield Reason("node", f"node {name} is not enrolled; see `vzq node list`")
@@ -186,9 +211,11 @@ class _Book:
             yield Reason("node", f"node {name} is {node.state}; `vzq node activate {name}` lets it take work")
         if node.broken_until is not None and node.broken_until > self._now:
             yield Reason("breaker", f"node {name}: {node.finding}; tried again at {node.broken_until:%H:%M:%S}", until=node.broken_until)
-        slots = node.slots.get(job.load, 0)
-        if self._node_busy[name, job.load] >= slots:
-            yield Reason("slot", f"all {slots} {job.load} slots of node {name} are busy")
+        slots, keeper = node.slots.get(load, 0), self._spoken_for.get((name, load), job.id)
+        if self._node_busy[name, load] >= slots:
+            yield Reason("slot", f"all {slots} {load} slots of node {name} are busy")
+        elif keeper != job.id and self._node_busy[name, load] >= slots - 1:
+            yield Reason("kept", f"the {load} slot of node {name} that is free is kept for job {keeper}, which waits for two at once", holder=keeper)
 
     def _lane_objections(self, job: Waiting) -> Iterator[Reason]:
         site, family = job.lane

@@ -17,10 +17,12 @@ from models.lifecycle import Cause, State
 from models.orders import (
     VERB_ORDERS,
     AdoptContainer,
+    CheckMigration,
     ClearDebris,
     CreateContainer,
     EnrolNode,
     ExecBatch,
+    MigrateContainer,
     ObserveNode,
     Order,
     ReinstallContainer,
@@ -30,6 +32,7 @@ from models.vault import SEALED, Vault
 from producers.audit import HOUSE, audit
 from producers.chart import chart
 from producers.execs import prepare as prepare_exec
+from producers.moves import prepare as prepare_move
 from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, NoRoom
 from producers.reserve import check, reserve
@@ -111,28 +114,40 @@ class Intake:
         """Give the job its node and, for a new container, its reservation; the sentence for its first event."""
         match order:
             case CreateContainer():
-                try:
-                    reserved = reserve(self._database, session, order, job_id=job.id, site=job.site, now=job.accepted_at)
-                except NoRoom as no_room:
-                    if not order.wait_for_capacity:
-                        raise
-                    check(session, order, chart(self._database, session, job.site))
-                    return f"waits for capacity: {no_room}"
-                job.node, job.ctid = reserved.container.node, reserved.container.ctid
-                return f"container {job.ctid} on {job.node}: {reserved.placement.because}; {', '.join(reserved.addresses)}"
+                return self._reserve(session, job, order)
             case EnrolNode():
                 _expect_node(session, order, site=job.site)
-            case AdoptContainer() | ClearDebris():
-                return prepare_stray(session, order, job)
-            case ExecBatch():
-                return prepare_exec(session, order, job)
             case ObserveNode():
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
                 job.node = order.node
+            case _:
+                return self._prepare(session, job, order)
+        return ""
+
+    def _prepare(self, session: Session, job: Job, order: Order) -> str:
+        """An order about containers that are there."""
+        match order:
+            case AdoptContainer() | ClearDebris():
+                return prepare_stray(session, order, job)
+            case ExecBatch():
+                return prepare_exec(session, order, job)
+            case MigrateContainer() | CheckMigration():
+                return prepare_move(self._database, session, order, job, now=job.accepted_at)
             case _ if isinstance(order, VERB_ORDERS):
                 return prepare(self._database, session, order, job, now=job.accepted_at)
         return ""
+
+    def _reserve(self, session: Session, job: Job, order: CreateContainer) -> str:
+        try:
+            reserved = reserve(self._database, session, order, job_id=job.id, site=job.site, now=job.accepted_at)
+        except NoRoom as no_room:
+            if not order.wait_for_capacity:
+                raise
+            check(session, order, chart(self._database, session, job.site))
+            return f"waits for capacity: {no_room}"
+        job.node, job.ctid = reserved.container.node, reserved.container.ctid
+        return f"container {job.ctid} on {job.node}: {reserved.placement.because}; {', '.join(reserved.addresses)}"
 
     def _canonical(self, order: Order) -> tuple[dict[str, Any], str, str | None]:
         """The order as it is stored, its digest, and the password that is stored apart."""

@@ -18,6 +18,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "site": job.site,
         "family": job.family,
         "node": job.node,
+        "to_node": job.to_node,
         "ctid": job.ctid,
         "key": job.key,
         "by": job.producer,

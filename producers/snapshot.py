@@ -22,7 +22,7 @@ ACTIVE = (State.DISPATCHED, State.RUNNING, State.UNDOING)
 PER_PRODUCER_AND_NODE = 64  # candidates a round looks at; the rest of a long queue waits behind them anyway
 AT_ONCE = 1024
 # What admission reads of a job; the rest of a row is long and read of those that go.
-READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at", "node", "ctid", "begun", "error")
+READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at", "node", "to_node", "ctid", "begun", "error")
 ADMISSIONS = load_only(*(getattr(Job, name) for name in READ))
 
 waits = or_(col(Job.state) == State.QUEUED, (col(Job.state) == State.UNDOING) & col(Job.lease_until).is_(None))
@@ -43,14 +43,17 @@ def due(session: Session, now: datetime) -> Sequence[Job]:
 def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
     """Everything admission needs to decide about `jobs`."""
     jobs = list(jobs)
-    scope = (col(Job.node), col(Job.load), col(Job.site), col(Job.family), col(Job.rank))
+    scope = (col(Job.node), col(Job.load), col(Job.site), col(Job.family), col(Job.rank), col(Job.to_node), col(Job.kind))
     active = session.execute(sa.select(*scope, func.count()).where(holds_slot).group_by(*scope)).all()
     node_busy: dict[str, Counter[Load]] = defaultdict(Counter)
     lane_busy: dict[tuple[str, str], Counter[Rank]] = defaultdict(Counter)
-    for node, load, site, family, rank, count in active:
+    for node, load, site, family, rank, to_node, kind, count in active:
         lane_busy[site, family][rank] += count
         if node is not None:
             node_busy[node][load] += count
+        there = KINDS[kind].load_there
+        if to_node is not None and there is not None:
+            node_busy[to_node][there] += count
     holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
     return Snapshot(
         now=now,
@@ -81,6 +84,8 @@ def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
         ctid=job.ctid,
         holder=Holder(holder.id, holder.kind, holder.state, holder.accepted_at) if holder is not None and holder.id < job.id else None,
         error=job.error,
+        to_node=job.to_node,
+        load_there=job.rules.load_there,
     )
 
 
@@ -94,11 +99,13 @@ def _holders(session: Session, ctids: set[int]) -> dict[int, Job]:
 
 
 def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) -> dict[str, NodeView]:
-    names = {job.node for job in jobs if job.node is not None}
+    names = {name for job in jobs for name in (job.node, job.to_node) if name is not None}
     keeps: dict[str, set[str]] = defaultdict(set)
     for job in jobs:
-        if job.node is not None and (job.begun or job.load == Load.LOOK):  # one that began finishes; looking is always allowed
+        if job.node is not None and (job.begun or job.load in (Load.LOOK, Load.MOVE_OUT)):  # one that began finishes; looking and leaving may be done
             keeps[job.node].add(job.id)
+        if job.to_node is not None and job.begun:
+            keeps[job.to_node].add(job.id)
     rows = session.exec(select(Node).where(col(Node.name).in_(names))).all() if names else []
     return {
         node.name: NodeView(

@@ -23,6 +23,7 @@ class Job(BaseModel):
     site: str
     family: str
     node: str | None
+    to_node: str | None = Field(description="Where a move takes the container.")
     ctid: int | None = Field(description="The container; for a new one it is known at acceptance, unless it waits for capacity.")
     customer: str | None
     key: str = Field(description="The Idempotency-Key it came with.")

@@ -29,6 +29,8 @@ SCOPES = {  # the rest is what billing orders
     "adopt-container": Scope.OPERATE,
     "clear-debris": Scope.OPERATE,
     "exec-batch": Scope.OPERATE,  # root in customers' containers
+    "migrate-container": Scope.OPERATE,
+    "check-migration": Scope.OPERATE,
 }
 assert SCOPES.keys() <= KINDS.keys()  # noqa: S101 - a kind that is renamed must not lose its lock
 WHOLE_HOUSE = {*SCOPES}  # kinds that no token of a single customer may order

@@ -161,13 +161,16 @@ def upgrade() -> None:
         sa.Column("rank", sa.Enum("urgent", "order", "move", "rollout", "upkeep", name="rank", native_enum=False, length=24), nullable=False),
         sa.Column("site", sa.String(), nullable=False),
         sa.Column("family", sa.String(), nullable=False),
-        sa.Column("load", sa.Enum("create", "exec", "look", "none", name="load", native_enum=False, length=24), nullable=False),
+        sa.Column(
+            "load", sa.Enum("create", "exec", "look", "move_out", "move_in", "none", name="load", native_enum=False, length=24), nullable=False
+        ),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("producer", sa.String(), nullable=False),
         sa.Column("because", sa.String(), nullable=False),
         sa.Column("retry_of", sa.String(), nullable=True),
         sa.Column("node", sa.String(), nullable=True),
+        sa.Column("to_node", sa.String(), nullable=True),
         sa.Column("container", sa.Integer(), nullable=True),
         sa.Column("customer", sa.String(), nullable=True),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
@@ -195,6 +198,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_job_customer"), ["customer"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_node"), ["node"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_producer"), ["producer"], unique=False)
+        batch_op.create_index(batch_op.f("ix_job_to_node"), ["to_node"], unique=False)
         batch_op.create_index("job_container", ["container", "state"], unique=False)
         batch_op.create_index("job_due", ["state", "due_at"], unique=False)
         batch_op.create_index("job_leased", ["lease_until", "id"], unique=False)
@@ -390,6 +394,7 @@ def upgrade() -> None:
                 "withdrawn",
                 "superseded",
                 "reverted",
+                "irrevocable",
                 "stranded",
                 "unexpected",
                 "poisoned",
@@ -493,6 +498,7 @@ def downgrade() -> None:
         batch_op.drop_index("job_leased")
         batch_op.drop_index("job_due")
         batch_op.drop_index("job_container")
+        batch_op.drop_index(batch_op.f("ix_job_to_node"))
         batch_op.drop_index(batch_op.f("ix_job_producer"))
         batch_op.drop_index(batch_op.f("ix_job_node"))
         batch_op.drop_index(batch_op.f("ix_job_customer"))

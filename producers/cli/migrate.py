@@ -1,0 +1,81 @@
+"""`vzq migrate`: move a container to another node, or only look whether it could be moved."""
+
+from typing import Annotated
+
+import typer
+
+from models.jobs import Job
+from models.lifecycle import State
+from models.orders import CheckMigration, MigrateContainer
+from producers.cli import door
+from producers.cli.door import elsewhere
+from producers.cli.failures import FAILED, REFUSED
+from producers.cli.options import Because, By, Json, Wait, asker, ordered
+from producers.cli.order import place_one
+from producers.cli.screen import as_json, say, warn
+from producers.refusals import BadOrder
+
+
+def migrate(
+    ctid: Annotated[int, typer.Argument(metavar="CTID", help="The container's id.", min=101)],
+    node: Annotated[str | None, typer.Argument(metavar="NODE", help="Where it shall go; chosen by free capacity if left out.")] = None,
+    *,
+    online: Annotated[bool, typer.Option("--online", help="Keep its processes; the default.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Stop it here and start it there.")] = False,
+    either: Annotated[bool, typer.Option("--online-else-offline", help="Keep its processes if that can be done, else stop and start it.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only look: exit 0 if it can be moved so, 3 with all that is in the way.")] = False,
+    keep_source: Annotated[bool, typer.Option("--keep-source", help="Leave the copy on the old node, unable to start.")] = False,
+    key: Annotated[str, typer.Option(help="Your own name for the order: the same key and order again is the same job.", show_default=False)] = "",
+    by: By = "",
+    because: Because = "",
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Move a container to another node; prints the job's id."""
+    modes = [mode for mode, given in (("online", online), ("offline", offline), ("online-else-offline", either)) if given]
+    if len(modes) > 1:
+        raise BadOrder({f"--{modes[1]}": f"goes not together with --{modes[0]}; give one"})
+    given: dict[str, object] = {"ctid": ctid, "to": node, "mode": modes[0] if modes else None}
+    if check:
+        if keep_source:
+            raise BadOrder({"--keep-source": "a check moves nothing; leave one of the two out"})
+        raise typer.Exit(_look(ordered(CheckMigration, given), key=key, by=by, because=because, json=json))
+    place_one(ordered(MigrateContainer, given | {"keep_source": keep_source}), key=key, by=by, because=because, wait=wait, json=json)
+
+
+def _look(order: CheckMigration, *, key: str, by: str, because: str, json: bool) -> int:
+    """See the check through and tell what it found; the exit code."""
+    job = _seen_through_there(order, key=key, because=because) if elsewhere() else _seen_through(order, key=key, by=by, because=because)
+    refusals = job.result.get("refusals", [])
+    if json:
+        as_json({"job": job.id, "state": str(job.state), "error": job.error, **job.result})
+    elif job.state != State.DONE:
+        warn(f"the check itself {job.state}: {job.error}")
+    elif refusals:
+        warn(f"container {order.ctid} cannot be moved {order.mode} from {job.result['source']} to {job.result['target']}:")
+        for refusal in refusals:
+            warn(f"  {refusal['code']}: {refusal['why']}")
+    else:
+        say(f"container {order.ctid} can be moved {order.mode} from {job.result['source']} to {job.result['target']}")
+    if job.state != State.DONE:
+        return FAILED
+    return REFUSED if refusals else 0
+
+
+def _seen_through(order: CheckMigration, *, key: str, by: str, because: str) -> Job:
+    with door.house() as house:
+        with house.database.write() as session:
+            accepted = house.intake.submit(session, order, by=asker(by), because=because, key=key)
+        house.bell.wake()
+        from producers.cli.follow import see_through  # noqa: PLC0415 - only who waits needs it
+
+        return see_through(house.database, accepted.job.id, quiet=True)
+
+
+def _seen_through_there(order: CheckMigration, *, key: str, because: str) -> Job:
+    from producers.cli.follow import Quiet  # noqa: PLC0415 - needs httpx
+    from producers.cli.remote import api  # noqa: PLC0415
+
+    with api() as house:
+        job, _ = house.place(order, key=key, because=because)
+        return house.follow([job.id], Quiet(), timeout_s=None)[0]

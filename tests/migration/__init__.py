@@ -1,0 +1,1 @@
+"""Moving a container from node to node."""
