@@ -7,6 +7,7 @@ JobError
 │       └── Unreachable   the node does not answer at all
 ├── Permanent     nothing was changed; no retry helps: undo what went before
 │   └── Taken         what was reserved turns out to belong to somebody else on the node
+│       └── AddressTaken  only the address: it is barred, and the order takes another one
 ├── AlreadyDone   the node is as asked already
 ├── Unsure        the link died: it may have run; attach and look before the next call
 ├── Stale         a newer worker has the job: drop everything, write nothing
@@ -63,6 +64,14 @@ class Permanent(JobError):
 
 class Taken(Permanent):
     """The container id, name or address that was reserved is in use on the node by somebody else."""
+
+
+class AddressTaken(Taken):
+    """Somebody else uses an address that was reserved: a container of the node, or another machine of its network."""
+
+    def __init__(self, why: str, *, addresses: tuple[str, ...] = ()) -> None:
+        super().__init__(why)
+        self.addresses = addresses  # as far as the node named them
 
 
 class AlreadyDone(JobError):

@@ -7,8 +7,11 @@ from ipaddress import ip_address
 
 from sqlmodel import Session, col, select
 
-from models.fleet import Pool
-from producers.chart import Chart
+from models.barred import LACKING
+from models.database import Database
+from models.fleet import Address, Pool
+from models.jobs import Job
+from producers.chart import Chart, chart
 from producers.refusals import BadOrder, NoRoom
 
 FAMILIES = {"ipv4": 4, "ipv6": 6}
@@ -45,6 +48,20 @@ def pick(session: Session, here: Chart, wish: Wish, *, now: datetime) -> list[Pi
         one.pool.cursor = one.address
         session.add(one.pool)
     return sorted(picked, key=lambda one: family(one.pool))
+
+
+def complete(database: Database, session: Session, job: Job, *, now: datetime) -> None:
+    """Another address for each that turned out to be somebody else's, of the same pool or, if the order named none, family; raises NoRoom."""
+    if LACKING not in job.target or job.ctid is None:
+        return
+    named = job.order.get("pool") or job.order.get("pools")
+    here = chart(database, session, job.site)
+    wishes = [Wish([name]) if named else Wish(counts=((f"ipv{family(session.get_one(Pool, name))}", 1),)) for name in job.target[LACKING]]
+    for picked in [one for wish in wishes for one in pick(session, here, wish, now=now)]:
+        session.add(Address(address=picked.address, pool=picked.pool.name, ctid=job.ctid, job_id=None if job.rules.placed else job.id, since=now))
+        if "address" in job.target:
+            job.target = job.target | {"address": picked.address}
+    job.target = {what: value for what, value in job.target.items() if what != LACKING}
 
 
 def family(pool: Pool) -> int:

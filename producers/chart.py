@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from models.barred import barred
 from models.database import Database
 from models.fleet import Address, Container, ContainerState, Hold, Node, NodeState, Pool
 from models.house import Counter
@@ -40,7 +41,7 @@ class Chart:
         self._counter: Counter | None = None
         self._ids: set[int] = set()
         self._free: dict[str, Iterator[str]] = {}
-        self._barred = frozenset(address for node in self.nodes for address in node.foreign_addresses)
+        self._barred = frozenset(address for node in self.nodes for address in node.foreign_addresses) | barred(session, site)
 
     def _read_taken(self) -> None:
         where = (col(Container.site) == self.site, col(Container.state) != ContainerState.FOREIGN)

@@ -20,6 +20,7 @@ from models.lifecycle import Cause, State
 from models.orders import ORDER, CreateContainer
 from models.pauses import Pause, at_rest
 from models.reservations import give_back
+from producers.addresses import complete
 from producers.admission import Round, admit
 from producers.bell import Bell
 from producers.refusals import Refusal
@@ -146,6 +147,18 @@ class Dispatcher:
                 session.add(job.move(Cause.PLACED, now=now, why=f"container {job.ctid} on {job.node}: {reserved.placement.because}"))
             session.add(job)
 
+    def _has_addresses(self, session: Session, job: Job, now: datetime) -> bool:
+        """One whose address turned out to be somebody else's gets another; where there is none it waits, and what it has made stays."""
+        if job.state != State.QUEUED:
+            return True
+        try:
+            complete(self._database, session, job, now=now)
+        except Refusal as refusal:
+            job.error, job.due_at = f"waits for an address: {refusal}", now + LOOK_FOR_ROOM
+            session.add(job)
+            return False
+        return True
+
     def _dispatch(self, session: Session, now: datetime) -> tuple[list[tuple[str, int, str, str]], Round]:
         """Let go what admission lets go: draw tokens, write the dispatch lease, return the bells to ring after the commit."""
         picture = snapshot(session, due(session, now), now)
@@ -157,7 +170,7 @@ class Dispatcher:
             return [], outcome
         query = select(Job).where(col(Job.id).in_(outcome.go), waits).with_for_update(skip_locked=True).execution_options(populate_existing=True)
         jobs = {job.id: job for job in session.exec(query).all()}
-        going = [jobs[job_id] for job_id in outcome.go if job_id in jobs]
+        going = [jobs[job_id] for job_id in outcome.go if job_id in jobs and self._has_addresses(session, jobs[job_id], now)]
         first = draw_tokens(session, len(going))
         for token, job in enumerate(going, start=first):
             session.add(job.move(Cause.DISPATCHED, now=now, token=token))

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from models.clock import Clock
 from models.database import Database
 from models.errors import Stale, Withdrawn
-from models.fleet import Container, Node
+from models.fleet import Address, Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
 from models.lifecycle import Cause, State
@@ -37,6 +37,7 @@ class Claim:
     node: Node | None = None
     container: Container | None = None
     addresses: Sequence[str] = ()
+    fresh: Sequence[str] = ()  # those of them that were kept for this job, so that another one would do as well
     probes: dict[str, str] = field(default_factory=dict)  # address → how it is asked
     sealed: dict[str, str] = field(default_factory=dict, repr=False)
     journal: list[Begun] = field(default_factory=list)
@@ -88,8 +89,10 @@ class Claims:
             claim.node = session.get(Node, job.node)
         if job.rules.placed:
             claim.container, claim.addresses = reservation(session, job)
+            claim.fresh = claim.addresses
         elif job.ctid is not None:
             claim.container, claim.addresses = session.get(Container, job.ctid), addresses_of(session, job.ctid, with_job=job.id)
+            claim.fresh = session.exec(select(Address.address).where(Address.job_id == job.id, col(Address.removing).is_(False))).all()
         if job.ctid is not None:
             claim.probes = probes_of(session, job.ctid)
         if SEALED in job.order.values():

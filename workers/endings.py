@@ -1,12 +1,14 @@
 """How a run of a job ends: one function an ending, each the change of one transaction (Journal.end)."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
-from models.errors import JobError, NodeFault, Unexpected
+from models.barred import LACKING, bar
+from models.errors import AddressTaken, JobError, NodeFault, Unexpected
 from models.fleet import Node
 from models.house import HANDOUT, erase_secrets, raise_token
 from models.jobs import Job
@@ -80,6 +82,15 @@ def displaced(session: Session, job: Job, now: datetime, *, error: JobError) -> 
     give_back(session, job, now=now, foreign=True)
     session.add(job.move(Cause.DISPLACED, now=now, why=f"{error.why}; placed anew", ctid=job.ctid, node=job.node))
     job.node, job.ctid, job.begun, job.due_at = None, None, False, now
+    job.attempts += 1
+    _note(job, error)
+
+
+def readdressed(session: Session, job: Job, now: datetime, *, error: AddressTaken, gone: Sequence[str]) -> None:
+    """An address is somebody else's: bar it, and let the dispatcher take another one. What was made so far stays."""
+    job.target = job.target | {LACKING: bar(session, job, gone, why=error.why, now=now)}
+    session.add(job.move(Cause.DISPLACED, now=now, why=error.why, addresses=list(gone)))
+    job.lease_until, job.worker, job.due_at = None, None, now
     job.attempts += 1
     _note(job, error)
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
+from models.barred import stays
 from models.findings import Finding
 from models.fleet import Address, Container, ContainerState, Node, Pool
 from models.jobs import Event, Job
@@ -29,7 +30,8 @@ def observed(session: Session, node: Node, job: Job, sights: Sequence[Sight], dr
     session.add(node)
     _count_disk(session, books, sights)
     differences = compare(sights, books, driver)
-    record(session, node.name, differences, now=now, untouched=lambda finding: finding.subject in {str(ctid) for ctid in books.busy})
+    busy, shown = {str(ctid) for ctid in books.busy}, {address for sight in sights for address in plain_addresses(sight)}
+    record(session, node.name, differences, now=now, untouched=lambda finding: finding.subject in busy or stays(finding, shown, now=now))
     return len(differences)
 
 

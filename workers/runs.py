@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from models.clock import Clock
 from models.database import Database
-from models.errors import JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
+from models.errors import AddressTaken, JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
 from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import Cause, NoSuchMove, State
@@ -122,14 +122,27 @@ class Runs:
         except Unsure as error:
             await journal.end(partial(endings.postponed, error=error, after=AFTER_UNSURE, counts=True, rng=self._world.rng))
         except Taken as error:
-            if journal.made_only("plant") and claim.job.order.get("ctid") is None and claim.job.state == State.RUNNING:
-                await journal.end(partial(endings.displaced, error=error))
-            else:
-                await self._break(claim, journal, error, Cause.BROKEN)
+            await self._taken(claim, journal, error)
         except Withdrawn as error:
             await self._break(claim, journal, error, Cause.WITHDRAWN)
         except Permanent as error:
             await self._break(claim, journal, error, Cause.BROKEN)
+
+    async def _taken(self, claim: Claim, journal: Journal, error: Taken) -> None:
+        """What was kept for the job is somebody else's: another address or another id, where the order leaves that open; else it goes back."""
+        if isinstance(error, AddressTaken) and (gone := self._replaceable(claim, error)):
+            await journal.end(partial(endings.readdressed, error=error, gone=gone))
+        elif journal.made_only("plant") and claim.job.order.get("ctid") is None and claim.job.state == State.RUNNING:
+            await journal.end(partial(endings.displaced, error=error))
+        else:
+            await self._break(claim, journal, error, Cause.BROKEN)
+
+    def _replaceable(self, claim: Claim, error: AddressTaken) -> tuple[str, ...]:
+        """The addresses in use that were kept for this very job, if it may take others; where the node names none there must be only one."""
+        job, fresh = claim.job, tuple(claim.fresh)
+        if job.state != State.RUNNING or job.past_pivot or job.attempts + 1 >= job.rules.attempts:
+            return ()
+        return tuple(one for one in fresh if one in error.addresses) or (fresh if len(fresh) == 1 and not error.addresses else ())
 
     async def _ask(self, claim: Claim, journal: Journal) -> None:
         inquiry = INQUIRIES[claim.job.kind](claim, Means(self._world.links, self._world.clock))

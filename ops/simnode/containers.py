@@ -34,6 +34,7 @@ class Containers:
         self.answers = Answers(self)
         self.disk = Disk(self)
         self.table: dict[int, Running] = {}
+        self.network: set[str] = set()  # addresses for which other machines of the node's network answer
         self.inside: dict[int, set[int]] = {}  # session leaders started in each container
         self.went_down: dict[int, asyncio.Event] = {}  # set when a running container goes down
         self.tasks: set[asyncio.Task[None]] = set()
@@ -165,6 +166,12 @@ class Containers:
         if written and (etc := self.sandbox.private(ctid) / "etc").is_dir():
             (etc / "hostname").write_text(f"{short}\n")
         self.save()
+
+    async def probe(self, call: Call, address: str) -> None:
+        """The duplicate check behind a new address: as ERROR_ON_ARPFAIL=no has it, a warning and no more."""
+        if address in self.network:
+            await call.err(f"arpsend: {address} is detected on another computer : 52:54:00:00:00:01")
+            await call.err(f"vps-net_add WARNING: arpsend -c 1 -w 1 -D -e {address} eth0 FAILED")
 
     async def add_address(self, ctid: int, address: str) -> None:
         self.table[ctid].addresses.append(address)

@@ -162,6 +162,11 @@ async def _stranger(machine: Machine, request: Request) -> object:
     return _shown(machine, int(request["ctid"]))
 
 
+async def _machine(machine: Machine, request: Request) -> object:
+    machine.node.network.add(str(request["address"]))
+    return sorted(machine.node.network)
+
+
 async def _freeze(machine: Machine, request: Request) -> object:
     machine.node.freeze(int(request["ctid"]), frozen=True)
     return _shown(machine, int(request["ctid"]))
@@ -202,7 +207,7 @@ async def _about(machine: Machine, _: Request) -> object:
 OPERATIONS: dict[str, Operation] = {
     "fault": _fault, "clear": _clear, "faults": _faults, "disk": _disk, "slow": _slow, "down": _down, "up": _up,
     "reboot": _reboot, "cut": _cut, "silent": _silent, "unreachable": _unreachable, "reachable": _reachable, "lock": _lock,
-    "stranger": _stranger, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password, "list": _list,
+    "stranger": _stranger, "machine": _machine, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password, "list": _list,
     "ps": _ps, "about": _about, "held": _held, "release": _release, "kill": _kill, "latency": _latency, "load": _load,
     "flavour": _flavour,
 }  # fmt: skip

@@ -101,6 +101,7 @@ async def _start_init(call: Call, ctid: int, conf: Conf, addresses: list[str], *
         await call.noise(AWK)
         await call.phase("probe", "addresses")
         for address in addresses:
+            await node.probe(call, address)
             await node.add_address(ctid, address)
     await call.phase("init", "init")
     node.start_is_whole(ctid)

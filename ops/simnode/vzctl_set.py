@@ -139,6 +139,7 @@ async def _add(call: Call, ctid: int, new: list[str]) -> None:
     await call.noise(AWK)
     await call.phase("probe", "addresses")
     for address in new:
+        await call.node.probe(call, address)
         await call.node.add_address(ctid, address)
 
 

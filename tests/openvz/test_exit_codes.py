@@ -1,12 +1,13 @@
 """Exit codes by command and code: the whole table, and what the recorded tools really said."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
+from models.errors import AddressTaken, AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
 from tests.openvz.recordings import FOLDER, recorded, recordings
 from workers.commands import Command, Finished
 from workers.openvz.exit_codes import COMMAND, VZCTL, error_of, judge
@@ -179,3 +180,21 @@ def test_a_container_answers_only_with_the_marker_from_inside() -> None:
     DRIVER.judge(LIVENESS, Finished(0, "vzq-alive\n", ""))
     with pytest.raises(Unsure):
         DRIVER.judge(LIVENESS, Finished(0, "vzq-alive-not\n", ""))
+
+
+def test_an_address_in_use_is_named_and_those_that_were_only_mentioned_are_not() -> None:
+    answer = Finished(78, "Adding IP address(es): 10.0.0.4 10.0.0.5 2001:db8::7\n", "Unable to add IP 10.0.0.5: Address already in use\n")
+    with pytest.raises(AddressTaken) as caught:
+        judge(replace(START, name="first-start"), answer)
+    assert caught.value.addresses == ("10.0.0.5",)
+    with pytest.raises(Taken) as known:
+        judge(START, answer)
+    assert type(known.value) is Taken
+
+
+def test_a_duplicate_that_vzctl_only_warns_of_counts_for_a_new_address_alone() -> None:
+    said = "arpsend: 10.0.0.5 is detected on another computer : 00:16:3e:00:00:01\nvps-net_add WARNING: arpsend -c 1 -w 1 -D -e 10.0.0.5 eth0 FAILED\n"
+    DRIVER.judge(START, Finished(0, "", said))
+    with pytest.raises(AddressTaken) as caught:
+        DRIVER.judge(replace(START, name="first-start"), Finished(0, "", said))
+    assert caught.value.addresses == ("10.0.0.5",)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from models.errors import AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
+from models.errors import AddressTaken, AlreadyDone, JobError, Locked, NodeFault, Permanent, Retryable, Taken, Unexpected, Unsure
 from workers.commands import Command, Finished
-from workers.openvz.texts import last_line, signature_of
+from workers.openvz.texts import addresses_in, detected_elsewhere, last_line, signature_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ def _fault(cause: str, finding: str, now: str = _REPAIR) -> Meaning:
 
 def _taken(cause: str, now: str = "free it on the node or order another") -> Meaning:
     return Meaning(Taken, cause, now)
+
+
+def _in_use() -> Meaning:
+    return Meaning(AddressTaken, "an address that was kept for it is in use", "it is barred, and another one is taken")
 
 
 def _already(cause: str) -> Meaning:
@@ -171,6 +175,9 @@ COMMAND: Mapping[tuple[str, int], Meaning] = {
     ("create", 44): _taken("a private area of that id exists"),
     ("create", 31): _unsure("vzctl create says: not running"),
     ("create", 32): _taken("a container of that id is running"),
+    ("first-start", 32): _already("it is running"),
+    ("first-start", 78): _in_use(),
+    ("new-addresses", 78): _in_use(),
     ("start", 32): _already("it is running"),
     ("start", 43): _final("its private area is missing", "see where the container's files are"),
     ("stop", 31): _already("it is not running"),
@@ -226,6 +233,8 @@ def error_of(command: Command, answer: Finished) -> JobError:
         return NodeFault(why, finding=meaning.finding, after=meaning.after)
     if issubclass(meaning.error, Retryable):
         return meaning.error(why, after=meaning.after)
+    if issubclass(meaning.error, AddressTaken):
+        return AddressTaken(why, addresses=addresses_in(answer))
     return meaning.error(why)
 
 
@@ -241,6 +250,13 @@ def meaning_of(command: Command, code: int) -> Meaning | None:
 
 
 _OF_EXEC2 = frozenset({3, 5, 6, 7, 10, 14, 20, 21, 31, 47})  # what vzctl exec2 says for itself (facts §2.5)
+
+
+def refuse_duplicates(command: Command, answer: Finished) -> None:
+    """Addresses that are new on the node must be nobody else's: vzctl only warns of one that another machine answers for, and goes on."""
+    if command.name in ("first-start", "new-addresses") and (twice := detected_elsewhere(answer)):
+        why = f"{command.name}: another machine in the node's network answers for {', '.join(twice)}; it is barred, and another one is taken"
+        raise AddressTaken(why, addresses=twice)
 
 
 def no_marker(command: Command, answer: Finished) -> Unsure:

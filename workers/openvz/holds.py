@@ -84,6 +84,12 @@ def lacking(sight: Sight, addresses: Sequence[str]) -> list[str]:
     return [address for address in addresses if _plain(address) not in there]
 
 
+def others(sight: Sight, addresses: Sequence[str]) -> list[str]:
+    """What the conf has besides these addresses, as it spells it."""
+    wanted = {_plain(address) for address in addresses}
+    return [there for there in sight.addresses if _plain(there) not in wanted]
+
+
 def spelt(sight: Sight, address: str) -> list[str]:
     """The address as the conf spells it, which is how vzctl finds it; empty if it is not there."""
     return [there for there in sight.addresses if _plain(there) == _plain(address)]

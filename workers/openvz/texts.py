@@ -1,6 +1,7 @@
 """What is worth showing of a command's output: noise left out, secrets never."""
 
 import re
+from ipaddress import ip_address
 
 from workers.commands import Command, Finished
 
@@ -53,6 +54,29 @@ def last_line(command: Command, answer: Finished) -> str:
             line = (telling or lines)[-1]
             return "" if _secret(command, line) else line
     return ""
+
+
+DETECTED = re.compile(r"(?:arpsend: )?(\S+) is detected on another computer ?: .*")  # arpsend, run by vzctl's vps-functions
+
+
+def addresses_in(answer: Finished) -> tuple[str, ...]:
+    """Every address that stands in what a command complained of, in one spelling; not those that it only tells to be at work on."""
+    lines = [line for line in map(_clean, (answer.err + "\n" + answer.out).split("\n")) if not _any(NOISE, line)]
+    words = [word for line in lines for word in re.findall(r"[0-9A-Fa-f:.]+", line)]
+    return tuple(dict.fromkeys(plain for word in words if (plain := _address(word.rstrip(".:"))) is not None))
+
+
+def detected_elsewhere(answer: Finished) -> tuple[str, ...]:
+    """Addresses for which another machine in the node's network answers, as the duplicate check said."""
+    found = (DETECTED.fullmatch(line.strip()) for line in (answer.err + "\n" + answer.out).split("\n"))
+    return tuple(dict.fromkeys(plain for one in found if one is not None and (plain := _address(one[1])) is not None))
+
+
+def _address(word: str) -> str | None:
+    try:
+        return str(ip_address(word)) if "." in word or ":" in word else None
+    except ValueError:
+        return None
 
 
 def signature_of(command: Command, answer: Finished) -> str:

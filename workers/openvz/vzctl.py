@@ -233,6 +233,7 @@ class Vzctl:
     def judge(self, command: Command, answer: Finished) -> None:
         """Return if it was done; else raise what to do next (models.errors)."""
         exit_codes.judge(command, answer)
+        exit_codes.refuse_duplicates(command, answer)
         if command.name == "exec-true" and ALIVE not in answer.out.split("\n"):
             raise exit_codes.no_marker(command, answer)
         if command.name == "set-password" and f"{PASSWORD_SET}0" not in answer.out.split("\n"):

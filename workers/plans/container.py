@@ -130,12 +130,20 @@ class Subject:
         """It is called so."""
         return self.step("identity", lambda _: self.driver.set_identity(self.ct, identity), lambda s: self.driver.has_identity(s, identity))
 
-    def has_addresses(self, addresses: Sequence[str]) -> Step:
-        """It has all of these addresses; the missing ones are added."""
+    def has_addresses(self, addresses: Sequence[str], *, called: str = "add-addresses") -> Step:
+        """It has all of these addresses; the missing ones are added. `called`: exit_codes tells new addresses from known ones by it."""
         return self.step(
             "addresses",
-            lambda s: self.driver.add_addresses(self.ct, holds.lacking(s, addresses)),
+            lambda s: replace(self.driver.add_addresses(self.ct, holds.lacking(s, addresses)), name=called),
             lambda s: self.driver.has_addresses(s, addresses),
+        )
+
+    def has_no_others(self, addresses: Sequence[str]) -> Step:
+        """It has none besides these: one that turned out to be somebody else's is taken away again."""
+        return self.step(
+            "no-others",
+            lambda s: self.driver.remove_addresses(self.ct, holds.others(s, addresses)),
+            lambda s: not holds.others(s, addresses),
         )
 
     def lacks_address(self, address: str) -> Step:

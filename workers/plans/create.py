@@ -29,7 +29,7 @@ def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
 
     do = [
         *make(subject, node, job, template=subject.row.template, ours=ours),
-        *first_start(subject, claim),
+        *first_start(subject, claim, called="first-start"),
         Step("hand-over", lambda _: driver.set_onboot(subject.ct, onboot=True), lambda s: s.running and driver.has_onboot(s, onboot=True)),
     ]
     return Plan(do=do, undo=unmake(subject, job, ours=ours), pivot="hand-over", result=result)
@@ -62,15 +62,19 @@ def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callabl
         Step("make", fill, made),
         subject.limits(limits),
         subject.identity(identity_of(row, job)),
+        subject.has_no_others(subject.addresses),
         subject.has_addresses(subject.addresses),
     ]
 
 
-def first_start(subject: Subject, claim: Claim, *, otherwise: str = "") -> list[Step | Wait]:
-    """Started, executing, with the ordered password, answering; `otherwise` is what follows when it does not come up in time."""
+def first_start(subject: Subject, claim: Claim, *, called: str = "start", otherwise: str = "") -> list[Step | Wait]:
+    """Started, executing, with the ordered password, answering; `otherwise` is what follows when it does not come up in time.
+
+    `called` tells a start with addresses that nobody had before (exit_codes).
+    """
     ct, driver = subject.ct, subject.driver
     steps: list[Step | Wait] = [
-        subject.step("start", lambda _: driver.start(ct), lambda s: s.running),
+        subject.step("start", lambda _: replace(driver.start(ct), name=called), lambda s: s.running),
         Wait("exec", subject.executes, EXEC_WITHIN, otherwise=otherwise),
     ]
     if "password" in claim.sealed:

@@ -113,6 +113,7 @@ def add_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     """One more address; done when it answers, if the container runs."""
     subject, wanted = _subject(claim, tools, driver)
     address = claim.job.target["address"]
+    called = "add-addresses" if claim.job.order.get("address") else "new-addresses"
 
     async def answering() -> bool:
         if wanted is not Standing.RUNNING or await subject.answers(address):
@@ -120,7 +121,7 @@ def add_address(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         return not await subject.executes()  # it was shut down from inside: the address comes up with it
 
     return Plan(
-        do=[subject.has_addresses([address]), Wait("answer", answering, ANSWER_WITHIN)],
+        do=[subject.has_addresses([address], called=called), Wait("answer", answering, ANSWER_WITHIN)],
         undo=unless_gone(subject, [subject.lacks_address(address)]),
         check=subject.must_be_ours,
         result=lambda _: {"ctid": subject.ct, "address": address},
