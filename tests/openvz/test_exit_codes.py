@@ -193,7 +193,7 @@ def test_an_address_in_use_is_named_and_those_that_were_only_mentioned_are_not()
 
 
 def test_a_duplicate_that_vzctl_only_warns_of_counts_for_a_new_address_alone() -> None:
-    said = "arpsend: 10.0.0.5 is detected on another computer : 00:16:3e:00:00:01\nvps-net_add WARNING: arpsend -c 1 -w 1 -D -e 10.0.0.5 eth0 FAILED\n"
+    said = "arpsend: 10.0.0.5 is detected on another computer : 00:16:3e:00:00:01\nvps-net_add WARNING: arpsend -D -e 10.0.0.5 eth0 FAILED\n"
     DRIVER.judge(START, Finished(0, "", said))
     with pytest.raises(AddressTaken) as caught:
         DRIVER.judge(replace(START, name="first-start"), Finished(0, "", said))
