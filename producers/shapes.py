@@ -5,6 +5,7 @@ from typing import Any
 from models.access import Audit, Token
 from models.clock import stamp
 from models.fleet import Container, ContainerState, Node, Plan, Pool
+from models.hooks import Delivery, Webhook
 from models.jobs import Begun, Event, Job
 
 
@@ -143,3 +144,16 @@ def token_shape(token: Token) -> dict[str, Any]:
 def audit_shape(entry: Audit) -> dict[str, Any]:
     """Who did what."""
     return entry.model_dump() | {"at": stamp(entry.at)}
+
+
+def hook_shape(hook: Webhook, secret: str | None = None) -> dict[str, Any]:
+    """A webhook; its secret only where it is told for the first time."""
+    fields = ("id", "url", "events", "customer", "active", "cursor", "created_by")
+    return {field: getattr(hook, field) for field in fields} | {"created_at": stamp(hook.created_at), "secret": secret}
+
+
+def delivery_shape(delivery: Delivery) -> dict[str, Any]:
+    """One event on its way to one webhook."""
+    fields = ("id", "event", "subject", "sequence", "state", "attempts", "status", "error")
+    times = {"due_at": stamp(delivery.due_at), "delivered_at": stamp(delivery.delivered_at)}
+    return {field: getattr(delivery, field) for field in fields} | times

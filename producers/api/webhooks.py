@@ -1,30 +1,33 @@
 """`/v1/webhooks`: who is told of events, what became of each delivery, and sending again."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
-from models.clock import stamp
-from models.hooks import Delivery, Webhook
+from models.hooks import Webhook
 from models.ids import JobIds
 from models.whitelist import Word
+from producers.api.bulk import PLAIN
 from producers.api.gate import Admin, TheHouse, unbound
 from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.placing import persist
 from producers.api.problems import Fault
-from producers.audit import audit
 from producers.house import House
+from producers.shapes import delivery_shape, hook_shape
 from producers.tokens import Caller
-from producers.webhooks.manage import Wish, make, redeliver, replay, turn_secret
+from producers.webhooks import manage
+from producers.webhooks.manage import Asked, Wish
 from producers.webhooks.settings import WebhookSettings
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 HookId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{26}$", description="The webhook's id.")]
+Because = Annotated[str, Query(max_length=500, pattern=PLAIN, description="Why, in your own words; kept in the audit.")]
 Number = Annotated[int, Path(ge=1, le=2**62, description="The delivery's id.")]
 
 
@@ -56,7 +59,7 @@ class DeliveryAnswer(BaseModel):
     """One event on its way to one webhook."""
 
     id: int
-    event: int
+    event: int = Field(description="The event's number; below zero for a ping.")
     subject: str
     sequence: int
     state: str = Field(description="waiting, delivered or given-up.")
@@ -74,127 +77,111 @@ class Replayed(BaseModel):
 
 
 @router.post("/webhooks", operation_id="createWebhook", status_code=201, response_model=WebhookAnswer)
-async def create_webhook(house: TheHouse, caller: Admin, wanted: NewWebhook) -> Response:
+async def create_webhook(house: TheHouse, caller: Admin, wanted: NewWebhook, because: Because = "") -> Response:
     """Be told of events from now on. Internal addresses are refused unless VZQ_WEBHOOK_NETWORKS allows them."""
 
-    def work(session: Session) -> dict[str, Any]:
-        now = house.database.now(session)
-        wish = Wish(wanted.url, wanted.events, wanted.customer)
-        networks = WebhookSettings().networks
-        hook, secret = make(session, house.vault, wish, hook_id=JobIds(house.clock).next(), networks=networks, by=caller.name, now=now)
-        audit(session, at=now, by=caller.name, action="webhook create", subject=hook.id, data={"url": hook.url})
-        return _shape(hook) | {"secret": secret}
+    def work(session: Session, asked: Asked) -> dict[str, Any]:
+        wish, networks = Wish(wanted.url, wanted.events, wanted.customer), WebhookSettings().networks
+        return hook_shape(*manage.make(session, house.vault, wish, asked, hook_id=JobIds(house.clock).next(), networks=networks))
 
-    return JSONResponse(await _write(house, caller, work), 201)
+    return JSONResponse(await _write(house, caller, because, work), 201)
 
 
 @router.get("/webhooks", operation_id="listWebhooks", response_model=list[WebhookAnswer])
 async def list_webhooks(house: TheHouse, caller: Admin) -> Response:
     """All webhooks."""
-    unbound(caller)
-    return JSONResponse(await run_in_threadpool(_all, house))
+
+    def read(session: Session) -> list[dict[str, Any]]:
+        return [hook_shape(hook) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
+
+    return JSONResponse(await _read(house, caller, read))
+
+
+@router.get("/webhooks/{hook_id:jobid}", operation_id="getWebhook", response_model=WebhookAnswer)
+async def get_webhook(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
+    """A webhook."""
+    return JSONResponse(await _read(house, caller, lambda session: hook_shape(_hook(session, hook_id))))
 
 
 @router.delete("/webhooks/{hook_id:jobid}", operation_id="deleteWebhook", status_code=204)
-async def delete_webhook(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
+async def delete_webhook(house: TheHouse, caller: Admin, hook_id: HookId, because: Because = "") -> Response:
     """Tell it nothing more; its deliveries go too."""
-
-    def work(session: Session) -> None:
-        hook = _hook(session, hook_id)
-        for delivery in session.exec(select(Delivery).where(Delivery.webhook == hook.id)).all():
-            session.delete(delivery)
-        session.delete(hook)
-        audit(session, at=house.database.now(session), by=caller.name, action="webhook delete", subject=hook.id, data={"url": hook.url})
-
-    await _write(house, caller, work)
+    await _write(house, caller, because, lambda session, asked: manage.remove(session, _hook(session, hook_id), asked))
     return Response(status_code=204)
 
 
 @router.post("/webhooks/{hook_id:jobid}:rotate", operation_id="rotateWebhookSecret", response_model=WebhookAnswer)
-async def rotate_secret(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
+async def rotate_secret(house: TheHouse, caller: Admin, hook_id: HookId, because: Because = "") -> Response:
     """A new secret; the one before it signs too until the next turn, so that nothing is lost while the receiver changes over."""
 
-    def work(session: Session) -> dict[str, Any]:
+    def work(session: Session, asked: Asked) -> dict[str, Any]:
         hook = _hook(session, hook_id)
-        secret = turn_secret(session, house.vault, hook)
-        audit(session, at=house.database.now(session), by=caller.name, action="webhook rotate", subject=hook.id)
-        return _shape(hook) | {"secret": secret}
+        return hook_shape(hook, manage.turn_secret(session, house.vault, hook, asked))
 
-    return JSONResponse(await _write(house, caller, work))
+    return JSONResponse(await _write(house, caller, because, work))
+
+
+@router.post("/webhooks/{hook_id:jobid}:ping", operation_id="pingWebhook", status_code=202, response_model=DeliveryAnswer)
+async def ping_webhook(house: TheHouse, caller: Admin, hook_id: HookId, because: Because = "") -> Response:
+    """Post something signed that tells of no event, once; the delivery log says what the receiver answered."""
+    shape = await _write(house, caller, because, lambda session, asked: delivery_shape(manage.ping(session, _hook(session, hook_id), asked)))
+    return JSONResponse(shape, 202)
 
 
 @router.post("/webhooks/{hook_id:jobid}:replay", operation_id="replayWebhook", response_model=Replayed)
 async def replay_webhook(
-    house: TheHouse, caller: Admin, hook_id: HookId, number: Annotated[int, Query(ge=1, le=2**62, description="From this event number on.")]
+    house: TheHouse,
+    caller: Admin,
+    hook_id: HookId,
+    number: Annotated[int, Query(ge=1, le=2**62, description="From this event number on.")],
+    because: Because = "",
 ) -> Response:
     """Send everything from an event number on once more, under the same sequence numbers."""
 
-    def work(session: Session) -> dict[str, Any]:
-        now = house.database.now(session)
-        waiting = replay(session, _hook(session, hook_id), number=number, now=now)
-        audit(session, at=now, by=caller.name, action="webhook replay", subject=hook_id, data={"number": number})
-        return {"waiting": waiting}
+    def work(session: Session, asked: Asked) -> dict[str, Any]:
+        return {"waiting": manage.replay(session, _hook(session, hook_id), number, asked)}
 
-    return JSONResponse(await _write(house, caller, work))
+    return JSONResponse(await _write(house, caller, because, work))
 
 
 @router.get("/webhooks/{hook_id:jobid}/deliveries", operation_id="listDeliveries", response_model=Page[DeliveryAnswer])
 async def list_deliveries(request: Request, house: TheHouse, caller: Admin, hook_id: HookId, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """What became of each delivery, newest first."""
-    unbound(caller)
     before = seen_number(cursor)
-
-    def work() -> list[Delivery]:
-        with house.database.read() as session:
-            _hook(session, hook_id)
-            query = select(Delivery).where(Delivery.webhook == hook_id.upper())
-            if before is not None:
-                query = query.where(col(Delivery.id) < before)
-            return list(session.exec(query.order_by(col(Delivery.id).desc()).limit(limit + 1)).all())
-
-    rows = await run_in_threadpool(work)
-    return JSONResponse(page(request, rows, limit=limit, key=lambda row: row.id, shape=_delivery))
+    rows = await _read(house, caller, lambda session: manage.deliveries(session, _hook(session, hook_id), before=before, limit=limit + 1))
+    return JSONResponse(page(request, rows, limit=limit, key=lambda row: row.id, shape=delivery_shape))
 
 
 @router.post("/webhooks/{hook_id:jobid}/deliveries/{delivery_id:int}:redeliver", operation_id="redeliver", response_model=DeliveryAnswer)
-async def redeliver_one(house: TheHouse, caller: Admin, hook_id: HookId, delivery_id: Number) -> Response:
+async def redeliver_one(house: TheHouse, caller: Admin, hook_id: HookId, delivery_id: Number, because: Because = "") -> Response:
     """Send it again at once, whatever became of it."""
 
-    def work(session: Session) -> dict[str, Any]:
-        delivery = session.get(Delivery, delivery_id)
-        if delivery is None or delivery.webhook != hook_id.upper():
-            raise Fault(404, f"webhook {hook_id} has no delivery {delivery_id}")
-        now = house.database.now(session)
-        redeliver(session, delivery, now=now)
-        audit(session, at=now, by=caller.name, action="webhook redeliver", subject=hook_id, data={"delivery": delivery_id})
-        return _delivery(delivery)
+    def work(session: Session, asked: Asked) -> dict[str, Any]:
+        try:
+            return delivery_shape(manage.redeliver(session, _hook(session, hook_id), delivery_id, asked))
+        except LookupError as error:
+            raise Fault(404, str(error)) from None
 
-    return JSONResponse(await _write(house, caller, work))
+    return JSONResponse(await _write(house, caller, because, work))
 
 
-async def _write(house: House, caller: Caller, work: Any) -> Any:  # noqa: ANN401 - what the work returns
+async def _write(house: House, caller: Caller, because: str, work: Callable[[Session, Asked], Any]) -> Any:  # noqa: ANN401 - what the work returns
     unbound(caller)
-    return await run_in_threadpool(persist, house, work)
+    return await run_in_threadpool(persist, house, lambda session: work(session, Asked(caller.name, house.database.now(session), because)))
 
 
-def _all(house: House) -> list[dict[str, Any]]:
-    with house.database.read() as session:
-        return [_shape(hook) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
+async def _read(house: House, caller: Caller, work: Callable[[Session], Any]) -> Any:  # noqa: ANN401 - what the work returns
+    unbound(caller)
+
+    def read() -> Any:  # noqa: ANN401 - as above
+        with house.database.read() as session:
+            return work(session)
+
+    return await run_in_threadpool(read)
 
 
 def _hook(session: Session, hook_id: str) -> Webhook:
-    hook = session.get(Webhook, hook_id.upper())
-    if hook is None:
-        raise Fault(404, f"there is no webhook {hook_id}")
-    return hook
-
-
-def _shape(hook: Webhook) -> dict[str, Any]:
-    fields = ("id", "url", "events", "customer", "active", "cursor", "created_by")
-    return {field: getattr(hook, field) for field in fields} | {"created_at": stamp(hook.created_at), "secret": None}
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    fields = ("id", "event", "subject", "sequence", "state", "attempts", "status", "error")
-    times = {"due_at": stamp(delivery.due_at), "delivered_at": stamp(delivery.delivered_at) if delivery.delivered_at else None}
-    return {field: getattr(delivery, field) for field in fields} | times
+    try:
+        return manage.find(session, hook_id)
+    except LookupError as error:
+        raise Fault(404, str(error)) from None

@@ -34,6 +34,7 @@ MENU: dict[str, Entry] = {
     "resume": Entry("producers.cli.pause", "resume", "End a pause."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
+    "webhook": Entry("producers.cli.webhook", "app", "Who is told of events, and what became of each delivery."),
     "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),
     "up": Entry("producers.cli.up", "up", "Bring up a whole house on this machine.", HOUSE),
     "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),

@@ -31,9 +31,13 @@ class Api:
         """The answer's JSON."""
         return self._ask("GET", path, params={name: value for name, value in query.items() if value not in (None, "", [], ())})
 
-    def post(self, path: str, body: Any = None, *, because: str = "", headers: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+    def post(self, path: str, body: Any = None, *, because: str = "", headers: Mapping[str, str] | None = None, **query: Any) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON."""
-        return self._ask("POST", path, json=body, params={"because": because} if because else {}, headers=dict(headers or {}))
+        return self._ask("POST", path, json=body, params=query | ({"because": because} if because else {}), headers=dict(headers or {}))
+
+    def delete(self, path: str, *, because: str = "") -> None:
+        """It is gone."""
+        self._ask("DELETE", path, params={"because": because} if because else {})
 
     def pages(self, path: str, limit: int, **query: Any) -> list[Any]:  # noqa: ANN401 - JSON
         """Items of a list, page after page."""

@@ -20,6 +20,7 @@ from models.jobs import Event, Job
 from models.vault import Vault, VaultError
 from producers.webhooks.aim import BadAimError, Network, aim
 from producers.webhooks.fan_out import fan_out
+from producers.webhooks.manage import PING
 from producers.webhooks.signing import headers
 
 log = structlog.get_logger(__name__)
@@ -77,9 +78,8 @@ class Deliverer:
         posts = []
         for delivery in session.exec(query.with_for_update(skip_locked=True)).all():
             hook = session.get(Webhook, delivery.webhook)
-            event = session.exec(select(Event).where(col(Event.number) == delivery.event)).first()
-            job = session.get(Job, event.job_id) if event is not None else None
-            if hook is None or event is None or job is None or delivery.id is None:
+            told = _told(session, delivery)
+            if hook is None or told is None or delivery.id is None:
                 session.delete(delivery)  # its history was pruned or its webhook removed
                 continue
             if not hook.active:
@@ -91,7 +91,7 @@ class Deliverer:
             except VaultError as error:
                 delivery.error = str(error)
                 continue
-            body = json.dumps(payload(event, job, delivery), separators=(",", ":")).encode()
+            body = json.dumps(told, separators=(",", ":")).encode()
             posts.append(Post(delivery.id, hook.url, f"evt_{delivery.event}_{hook.id}", body, opened))
         return posts
 
@@ -119,10 +119,20 @@ class Deliverer:
             pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE) * self._rng.uniform(0.8, 1.2)
             delivery.due_at = now + pause
             event = session.exec(select(Event).where(col(Event.number) == delivery.event)).first()
-            if status == httpx.codes.GONE or event is None or now - event.at > GIVEN_UP_AFTER:
+            if delivery.subject == PING or status == httpx.codes.GONE or event is None or now - event.at > GIVEN_UP_AFTER:
                 delivery.state = "given-up"
                 log.warning("webhook_given_up", webhook=delivery.webhook, event_number=delivery.event, error=delivery.error)
         session.add(delivery)
+
+
+def _told(session: Session, delivery: Delivery) -> dict[str, Any] | None:
+    """What is to be posted; None where the event is not there any more."""
+    if delivery.subject == PING:
+        about = {"subject": PING, "sequence": delivery.sequence, "timestamp": delivery.due_at.isoformat()}
+        return {"type": PING, "number": delivery.event, **about, "data": {}}
+    event = session.exec(select(Event).where(col(Event.number) == delivery.event)).first()
+    job = session.get(Job, event.job_id) if event is not None else None
+    return payload(event, job, delivery) if event is not None and job is not None else None
 
 
 def payload(event: Event, job: Job, delivery: Delivery) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from producers.jobs import cancel
 from producers.refusals import BadOrder
 from producers.webhooks.aim import BadAimError, aim
 from producers.webhooks.deliver import Deliverer
-from producers.webhooks.manage import Wish, make, redeliver, replay, turn_secret
+from producers.webhooks.manage import Asked, Wish, make, ping, redeliver, replay, turn_secret
 from tests.engine.conftest import House
 from tests.events.conftest import Receiver
 
@@ -34,8 +34,12 @@ def deliverer(house: House) -> Iterator[Deliverer]:
 
 def hook(house: House, url: str, *, events: tuple[str, ...] = (), hook_id: str = "hook-1") -> str:
     with house.database.write() as session:
-        _, secret = make(session, house.vault, Wish(url, events), hook_id=hook_id, networks=LOOPBACK, by="me", now=house.clock.now())
+        _, secret = make(session, house.vault, Wish(url, events), asked(house), hook_id=hook_id, networks=LOOPBACK)
     return secret
+
+
+def asked(house: House) -> Asked:
+    return Asked("me", house.clock.now(), "test")
 
 
 def a_cancelled_job(house: House) -> Job:
@@ -121,7 +125,7 @@ def test_a_turned_secret_loses_nothing(house: House, deliverer: Deliverer, recei
     with house.database.write() as session:
         row = session.get(Webhook, "hook-1")
         assert row is not None
-        turn_secret(session, house.vault, row)
+        turn_secret(session, house.vault, row, asked(house))
     a_cancelled_job(house)
     deliverer.run_once()
     assert len(receiver.came[0][0]["webhook-signature"].split()) == 2
@@ -134,14 +138,39 @@ def test_a_replay_tells_the_same_again_under_the_same_numbers(house: House, deli
     with house.database.write() as session:
         row = session.get(Webhook, "hook-1")
         assert row is not None
-        assert replay(session, row, number=1, now=house.clock.now()) == 1
+        assert replay(session, row, 1, asked(house)) == 1
     deliverer.run_once()
     deliverer.run_once()
     first, again = bodies(receiver)
     assert first == again
     with house.database.write() as session:
-        redeliver(session, session.exec(select(Delivery)).one(), now=house.clock.now())
+        redeliver(session, session.get_one(Webhook, "hook-1"), session.exec(select(Delivery.id)).one() or 0, asked(house))
     assert deliverer.run_once() == 1
+
+
+def test_a_ping_is_signed_sent_once_and_tells_of_no_event(house: House, deliverer: Deliverer, receiver: Receiver) -> None:
+    hook(house, receiver.url)
+    receiver.says = [200, 500]
+    for _ in range(2):
+        with house.database.write() as session:
+            ping(session, session.get_one(Webhook, "hook-1"), asked(house))
+        assert deliverer.run_once() == 1
+    house.clock.pass_(timedelta(days=1))
+    assert deliverer.run_once() == 0
+    assert [(told["type"], told["subject"], told["sequence"]) for told in bodies(receiver)] == [("ping", "ping", 1), ("ping", "ping", 2)]
+    assert all(headers["webhook-signature"].startswith("v1,") for headers, _ in receiver.came)
+    with house.database.read() as session:
+        rows = session.exec(select(Delivery).order_by(col(Delivery.id))).all()
+        assert [(row.event, row.state, row.error) for row in rows] == [(-1, "delivered", ""), (-2, "given-up", "answered 500")]
+
+
+def test_a_replay_sends_no_ping_again(house: House, deliverer: Deliverer, receiver: Receiver) -> None:
+    hook(house, receiver.url)
+    with house.database.write() as session:
+        ping(session, session.get_one(Webhook, "hook-1"), asked(house))
+    deliverer.run_once()
+    with house.database.write() as session:
+        assert replay(session, session.get_one(Webhook, "hook-1"), 1, asked(house)) == 0
 
 
 def test_two_deliverers_post_each_delivery_once(house: House, deliverer: Deliverer, receiver: Receiver) -> None:
