@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlmodel import Session, select
 
@@ -19,6 +19,7 @@ from producers.webhooks.manage import Asked, Wish
 from producers.webhooks.settings import WebhookSettings
 
 Shape = dict[str, Any]
+T = TypeVar("T")
 
 
 class Hooks(Protocol):
@@ -78,13 +79,13 @@ class Here:
 
     def replay(self, hook_id: str, number: int) -> int:
         """How many wait now."""
-        return int(self._write(lambda session, asked: manage.replay(session, manage.find(session, hook_id), number, asked)))
+        return self._write(lambda session, asked: manage.replay(session, manage.find(session, hook_id), number, asked))
 
     def remove(self, hook_id: str) -> None:
         """It is told nothing more."""
         self._write(lambda session, asked: manage.remove(session, manage.find(session, hook_id), asked))
 
-    def _write(self, work: Callable[[Session, Asked], Any]) -> Any:  # noqa: ANN401 - what the work returns
+    def _write(self, work: Callable[[Session, Asked], T]) -> T:
         try:
             with self._house.database.write() as session:
                 return work(session, Asked(self._by, self._house.database.now(session), self._because))
