@@ -189,6 +189,7 @@ class ReinstallContainer(_Verb):
 
     kind: Literal["reinstall-container"] = "reinstall-container"
     template: Word | None = Field(None, description="Another OS template; the same one if left out.")
+    fresh_keys: bool = Field(False, strict=True, description="Go on where ssh keys cannot be kept, i.e. on ploop: the new system makes its own.")
     password: SecretStr | None = Field(None, description="New root password.")
     generate_password: bool = Field(False, strict=True, description=GENERATE)
 

@@ -45,6 +45,14 @@ SUPERSEDES: dict[str, frozenset[str]] = {
 }
 
 
+def keys_are_lost(ctid: int, why: str) -> str:
+    """Said before anything is touched: to copy the keys a ploop image would have to be mounted, which vzq does not do."""
+    return (
+        f"the ssh host keys and root's authorized_keys of container {ctid} cannot be kept: {why}; nothing was changed;"
+        " order it with fresh_keys if the new system may make its own"
+    )
+
+
 def after(verb: str, standing: Standing) -> Standing | str:
     """What `verb` makes of a container standing so, or the reason why it is refused."""
     if standing is Standing.GONE:

@@ -22,7 +22,7 @@ from models.orders import (
     Verb,
 )
 from models.reservations import SIZES, addresses_of, give_back, sizes_of
-from models.standing import SUPERSEDES, VERBS, Standing, after
+from models.standing import SUPERSEDES, VERBS, Standing, after, keys_are_lost
 from producers.addresses import Wish, pick
 from producers.chart import chart
 from producers.placement import Need, objection
@@ -73,11 +73,7 @@ def _resolve(database: Database, session: Session, order: Verb, job: Job, contai
         case ResizeContainer():
             return _resize(database, session, order, job, container, now=now)
         case ReinstallContainer():
-            template = order.template or container.template
-            node = session.get(Node, container.node)
-            if node is None or template not in node.abilities.get("templates", []):
-                raise BadOrder({"template": f"node {container.node} has no template {template!r}"})
-            job.target = {"template": template, "job_id": job.id}
+            _reinstall(session, order, job, container)
         case SetHostname():
             job.target = {"hostname": order.hostname}
         case SetNameservers():
@@ -92,6 +88,16 @@ def _resolve(database: Database, session: Session, order: Verb, job: Job, contai
         case TerminateContainer():
             job.target = {"grace_hours": order.grace_hours}
     return ""
+
+
+def _reinstall(session: Session, order: ReinstallContainer, job: Job, container: Container) -> None:
+    template = order.template or container.template
+    node = session.get(Node, container.node)
+    if node is None or template not in node.abilities.get("templates", []):
+        raise BadOrder({"template": f"node {container.node} has no template {template!r}"})
+    if node.abilities.get("ploop") and node.abilities.get("default_layout") != "simfs" and not order.fresh_keys:
+        raise Refusal(keys_are_lost(container.ctid, f"node {node.name} makes it anew on ploop"))
+    job.target = {"template": template, "job_id": job.id}
 
 
 def _resize(database: Database, session: Session, order: ResizeContainer, job: Job, container: Container, *, now: datetime) -> str:

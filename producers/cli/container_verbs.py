@@ -23,6 +23,7 @@ Key = Annotated[
 # What an order asks for → the option's name, type, default and help. A field that is not here is an option of its own name and description.
 OPTIONS: dict[str, tuple[str, Any, Any, str]] = {
     "fast": ("--fast", bool, False, "Kill it instead of letting it shut down."),
+    "fresh_keys": ("--fresh-keys", bool, False, "Go on where ssh keys cannot be kept, i.e. on ploop: the new system makes its own."),
     "generate_password": ("--generate-password", bool, False, "Make one up; `vzq job password` shows it once."),
     "nameservers": ("--nameserver", list[str], ..., "Resolver, up to four times."),
     "password": ("--password-stdin", bool, False, "Read the root password from standard input, one line."),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import State
+from producers.refusals import Refusal
 from tests.verbs.house import VerbHouse
 
 KEYS = ("etc/ssh/ssh_host_rsa_key", "etc/ssh/ssh_host_rsa_key.pub", "root/.ssh/authorized_keys")
@@ -185,3 +187,25 @@ async def test_a_new_system_whose_address_never_answers_gives_way_to_the_old_one
     assert (job.state, job.error) == (State.FAILED, "answer: not after 180 s; the old system comes back"), house.story(job_id)
     assert (area(house, ctid) / "data").read_text() == "precious\n"
     nothing_aside(house)
+
+
+async def test_keys_that_cannot_be_kept_are_told_of_before_anything_is_touched(house: VerbHouse) -> None:
+    ctid = await house.create()
+    leave_traces(house, ctid)
+    conf = house.root / f"etc/vz/conf/{ctid}.conf"
+    conf.write_text(conf.read_text().replace('VE_LAYOUT="simfs"', 'VE_LAYOUT="ploop:expanded"'))
+    job = await house.order("reinstall-container", ctid)
+    assert (job.state, "fresh_keys" in job.error) == (State.FAILED, True), house.story(job.id)
+    assert (area(house, ctid) / "data").exists()
+    assert (await house.sight(ctid)).running
+    assert (await house.order("reinstall-container", ctid, fresh_keys=True)).state == State.DONE
+
+
+async def test_a_node_that_makes_ploop_images_refuses_at_once(house: VerbHouse) -> None:
+    ctid = await house.create()
+    with house.database.write() as session:
+        node = session.get_one(Node, "n1")
+        node.abilities = node.abilities | {"ploop": True, "default_layout": "ploop"}
+    with pytest.raises(Refusal, match="node n1 makes it anew on ploop; nothing was changed"):
+        house.place("reinstall-container", ctid)
+    assert house.place("reinstall-container", ctid, fresh_keys=True)

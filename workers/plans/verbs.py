@@ -8,7 +8,7 @@ from typing import Any
 from models.errors import Permanent
 from models.orders import StopContainer
 from models.reservations import SIZES
-from models.standing import Standing, after
+from models.standing import Standing, after, keys_are_lost
 from workers.claims import Claim
 from workers.openvz.driver import Driver, Identity, Limits, Sight
 from workers.plans.container import ANSWER_WITHIN, Subject, limits_of, unless_gone
@@ -176,6 +176,8 @@ def reinstall(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         old.must_be_ours(sight)
         if sight.suspended:
             raise Permanent(f"container {ct} is suspended to a dump on {old.row.node} (vzctl suspend); resume it there first")
+        if sight.layout == "ploop" and not claim.job.order.get("fresh_keys"):
+            raise Permanent(keys_are_lost(ct, "it is on ploop"))
         if sight.aside is not None:
             raise Permanent(f"job {sight.aside} still keeps an older system of container {ct} aside; resolve that job first")
 
