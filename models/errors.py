@@ -6,6 +6,7 @@ JobError
 │   └── NodeFault     the node itself is ill: its breaker opens, the job waits and burns no attempt
 │       └── Unreachable   the node does not answer at all
 ├── Permanent     nothing was changed; no retry helps: undo what went before
+│   ├── Concluded     it ran to its end or was skipped, and `result` says how
 │   └── Taken         what was reserved turns out to belong to somebody else on the node
 │       └── AddressTaken  only the address: it is barred, and the order takes another one
 ├── AlreadyDone   the node is as asked already
@@ -16,7 +17,9 @@ JobError
 └── Unexpected    nobody knows what this answer means: the job is stuck until a person looks
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 
 class JobError(Exception):
@@ -60,6 +63,14 @@ class Unreachable(NodeFault):
 
 class Permanent(JobError):
     """Nothing was changed and no retry will help, e.g. the template does not exist."""
+
+
+class Concluded(Permanent):
+    """What was ordered is over without being done: it ran inside and failed, or was skipped. `result` is kept with the job."""
+
+    def __init__(self, why: str, *, result: Mapping[str, Any]) -> None:
+        super().__init__(why)
+        self.result = dict(result)
 
 
 class Taken(Permanent):

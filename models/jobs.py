@@ -49,6 +49,7 @@ class Job(SQLModel, table=True):
     producer: str = Field(index=True)  # who asked
     because: str = ""  # why, in the asker's words
     retry_of: str | None = None  # the ended job this one takes up again
+    campaign: str | None = Field(default=None, index=True)  # the campaign it belongs to; while that stands still it is not begun
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
     to_node: str | None = Field(default=None, index=True)  # where a move takes its container; it needs both nodes at once
     ctid: int | None = Field(default=None, sa_column=Column("container", Integer))  # PostgreSQL keeps the name ctid for itself

@@ -23,13 +23,15 @@ class Load(StrEnum):
 
     CREATE = auto()  # unpacks or removes an image: heavy on the disk
     EXEC = auto()  # runs something in containers
+    UPDATE = auto()  # upgrades packages or runs a script inside, for minutes
     LOOK = auto()  # reads
     MOVE_OUT = auto()  # a container leaves: reads its disk, fills the network
     MOVE_IN = auto()  # a container comes: writes its disk
     NONE = auto()  # touches no enrolled node
 
 
-DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.LOOK: 2, Load.MOVE_OUT: 2, Load.MOVE_IN: 2}  # a node's own row may say otherwise
+# A node's own row may say otherwise.
+DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.UPDATE: 8, Load.LOOK: 2, Load.MOVE_OUT: 2, Load.MOVE_IN: 2}
 
 
 # At so many dead workers a job counts as poison. Deaths that nobody saw (power, memory) are forgiven for long; when a
@@ -76,6 +78,7 @@ KINDS: dict[str, Kind] = {
     "migrate-container": Kind(
         "migrate", Load.MOVE_OUT, Rank.MOVE, attempts=8, deadline=timedelta(hours=24), load_there=Load.MOVE_IN, interrupts=True
     ),
+    "update-container": Kind("update", Load.UPDATE, Rank.ROLLOUT, attempts=3, deadline=timedelta(hours=24)),
     "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "exec-batch": Kind("exec", Load.EXEC, Rank.ORDER, attempts=20, deadline=timedelta(days=1)),  # tries to get through; it runs once

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationInfo, field_validator
 
+from models.updates import Manner
 from models.whitelist import Address, CtId, HostName, JobId, Password, Word
 
 _password = TypeAdapter(Password)
@@ -263,6 +264,12 @@ class PurgeContainer(_Verb):
     kind: Literal["purge-container"] = "purge-container"
 
 
+class UpdateContainer(_Verb, Manner):
+    """Upgrade its packages or run a script inside, and see that it is well afterwards."""
+
+    kind: Literal["update-container"] = "update-container"
+
+
 class _Move(_Verb):
     to: Word | None = Field(None, description="Node to move it to; chosen by free capacity if left out.")
     mode: Literal["online", "offline", "online-else-offline"] = Field(
@@ -304,11 +311,12 @@ class ClearDebris(_Order):
 VERB_ORDERS = (
     StartContainer, StopContainer, RestartContainer, SuspendContainer, UnsuspendContainer, ResizeContainer, ReinstallContainer,
     SetPassword, SetHostname, SetNameservers, RenameContainer, AddAddress, RemoveAddress, TerminateContainer, ReviveContainer, PurgeContainer,
+    UpdateContainer,
 )  # fmt: skip
 Verb = (
     StartContainer | StopContainer | RestartContainer | SuspendContainer | UnsuspendContainer | ResizeContainer | ReinstallContainer
     | SetPassword | SetHostname | SetNameservers | RenameContainer | AddAddress | RemoveAddress
-    | TerminateContainer | ReviveContainer | PurgeContainer
+    | TerminateContainer | ReviveContainer | PurgeContainer | UpdateContainer
 )  # fmt: skip
 Order = Annotated[
     CreateContainer

@@ -35,6 +35,7 @@ VERBS: dict[str, dict[Standing, Standing | str]] = {
     "remove-address": {R: R, P: P, S: S, T: TERMINATED},
     "terminate-container": {R: T, P: T, S: T, T: T},
     "revive-container": {R: R, P: P, S: S, T: R},
+    "update-container": {R: R, P: NOT_RUNNING, S: SUSPENDED, T: TERMINATED},
     "purge-container": {R: "terminate it first", P: "terminate it first", S: "terminate it first", T: G},
 }
 # These end what still waits for the same container and would be pointless behind them.

@@ -22,7 +22,7 @@ RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4
 class Reason:
     """Why a job waits: a code for machines, a sentence for people."""
 
-    code: str  # due, paused, place, container, node, breaker, slot, kept, worker
+    code: str  # due, paused, place, campaign, container, node, breaker, slot, kept, worker
     text: str
     until: datetime | None = None  # when it passes by itself, where that is known
     holder: str | None = None  # the job that is in the way
@@ -54,6 +54,8 @@ class Waiting:
     ctid: int | None = None
     holder: Holder | None = None  # an earlier job on the same container that has not ended
     error: str = ""  # why it was postponed
+    held: str = ""  # why its campaign holds it back
+    held_until: datetime | None = None
     to_node: str | None = None  # a second node, whose slot it needs at the same time
     load_there: Load | None = None
 
@@ -189,6 +191,8 @@ class _Book:
                 yield Reason("paused", f"{pause.what} is paused by {pause.by} since {pause.since:%Y-%m-%d %H:%M}: {pause.because}")
         if not job.placed:
             yield Reason("place", "no node has room for it yet")
+        if job.held:
+            yield Reason("campaign", job.held, until=job.held_until)
         if job.holder is not None:
             since = _span(self._now - job.holder.since)
             yield Reason(

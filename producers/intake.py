@@ -58,8 +58,9 @@ class Intake:
         self._site = site
 
     def submit(
-        self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None, request: str = ""
-    ) -> Accepted:
+        self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None,
+        campaign: str | None = None, request: str = "",
+    ) -> Accepted:  # fmt: skip
         """Accept `order` within the caller's writing transaction; after its commit nothing can be lost.
 
         `key` makes it safe to repeat: the same key and order give the same job back. Without a key it is a new
@@ -90,6 +91,7 @@ class Intake:
             producer=by,
             because=because,
             retry_of=retry_of,
+            campaign=campaign,
             customer=order.customer if isinstance(order, CreateContainer | AdoptContainer) else None,
             accepted_at=now,
             due_at=now,

@@ -25,6 +25,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "by": job.producer,
         "because": job.because,
         "retry_of": job.retry_of,
+        "campaign": job.campaign,
         "customer": job.customer,
         "accepted_at": stamp(job.accepted_at),
         "due_at": stamp(job.due_at),

@@ -9,6 +9,8 @@ from sqlalchemy import func, or_
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
+from models.campaign_states import CampaignState
+from models.campaigns import Campaign
 from models.fleet import Node
 from models.house import Credit, Worker
 from models.jobs import Job
@@ -22,7 +24,7 @@ ACTIVE = (State.DISPATCHED, State.RUNNING, State.UNDOING)
 PER_PRODUCER_AND_NODE = 64  # candidates a round looks at; the rest of a long queue waits behind them anyway
 AT_ONCE = 1024
 # What admission reads of a job; the rest of a row is long and read of those that go.
-READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at", "node", "to_node", "ctid", "begun", "error")
+READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at", "node", "to_node", "ctid", "begun", "error", "campaign")
 ADMISSIONS = load_only(*(getattr(Job, name) for name in READ))
 
 waits = or_(col(Job.state) == State.QUEUED, (col(Job.state) == State.UNDOING) & col(Job.lease_until).is_(None))
@@ -55,9 +57,10 @@ def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
         if to_node is not None and there is not None:
             node_busy[to_node][there] += count
     holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
+    still = _standing_still(session, {job.campaign for job in jobs if job.campaign is not None})
     return Snapshot(
         now=now,
-        waiting=tuple(_waiting(job, holders) for job in jobs),
+        waiting=tuple(_waiting(job, holders, still) for job in jobs),
         nodes=_nodes(session, jobs, node_busy),
         lanes=_lanes(session, now, lane_busy),
         credits={(credit.rank, credit.producer): credit.credit for credit in session.exec(select(Credit)).all()},
@@ -69,8 +72,9 @@ def _pauses(session: Session) -> Sequence[Pause]:
     return session.exec(select(Pause).order_by(col(Pause.since))).all()
 
 
-def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
+def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign]) -> Waiting:
     holder = holders.get(job.ctid) if job.ctid is not None else None
+    campaign = still.get(job.campaign) if job.campaign is not None and not job.begun else None  # what has begun goes to its end
     return Waiting(
         id=job.id,
         rank=job.rank,
@@ -86,7 +90,17 @@ def _waiting(job: Job, holders: dict[int, Job]) -> Waiting:
         error=job.error,
         to_node=job.to_node,
         load_there=job.rules.load_there,
+        held=f"{campaign.kind} {campaign.name} ({campaign.id[-8:]}) is {campaign.state}: {campaign.why}" if campaign is not None else "",
+        held_until=campaign.resumes_at if campaign is not None else None,
     )
+
+
+def _standing_still(session: Session, ids: set[str]) -> dict[str, Campaign]:
+    """Those of these campaigns that begin nothing now."""
+    if not ids:
+        return {}
+    query = select(Campaign).where(col(Campaign.id).in_(ids), col(Campaign.state) != CampaignState.RUNNING)
+    return {campaign.id: campaign for campaign in session.exec(query).all()}
 
 
 def _holders(session: Session, ctids: set[int]) -> dict[int, Job]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from models.barred import LACKING, bar
-from models.errors import AddressTaken, JobError, NodeFault, Unexpected
+from models.errors import AddressTaken, Concluded, JobError, NodeFault, Unexpected
 from models.fleet import Node
 from models.house import HANDOUT, erase_secrets, raise_token
 from models.jobs import Job
@@ -70,6 +70,8 @@ def broken(session: Session, job: Job, now: datetime, *, error: JobError, cause:
     if job.state != was:
         return  # this very write got through and only its answer was lost
     _note(job, error)
+    if isinstance(error, Concluded):
+        job.result = error.result
     if job.past_pivot or job.state == State.UNDOING:
         session.add(job.move(Cause.STRANDED, now=now, why=error.why, error=job.error_class))
         return

@@ -32,6 +32,7 @@ class Hand:
         self._meters = meters
         self._watch = watch
         self._steps_begun: set[str] = set()
+        self._answers: dict[str, Finished] = {}
 
     def began(self, step: str) -> bool:
         """The node's ledger says that this job began the step here; known after `greet`."""
@@ -65,7 +66,16 @@ class Hand:
         self._meters.stepped(self._claim.job.kind, begun.step, begun.direction, self._clock.monotonic() - started)
         if begun.direction == "do":
             self._steps_begun.add(begun.step)
+            self._answers[begun.step] = finished
         return finished
+
+    async def recall(self, step: str) -> Finished | None:
+        """What this step said when it was done: remembered, or asked of the node again after another worker began it."""
+        if step not in self._answers:
+            tries = [begun for begun in self._claim.journal if (begun.step, begun.direction, begun.outcome) == (step, "do", "ok")]
+            if tries:
+                await self.attach(tries[-1])
+        return self._answers.get(step)
 
     async def attach(self, begun: Begun) -> Finished | None:
         """The result of a try that was begun; None: it never ran and now cannot; raises Vanished."""
@@ -74,6 +84,7 @@ class Hand:
             finished = await self._runner.attach(self._key(begun), timeout=ATTACH_TIMEOUT)
         if finished is not None and begun.direction == "do":
             self._steps_begun.add(begun.step)
+            self._answers[begun.step] = finished
         return finished
 
     def judge(self, command: Command, answer: Finished) -> None:

@@ -41,6 +41,7 @@ class Wait:
     timeout: timedelta
     every: timedelta = timedelta(milliseconds=250)
     otherwise: str = ""  # what follows when it does not come in time: no retry, the plan is undone; empty: it is tried again
+    late: Callable[[], JobError] | None = None  # what it means when it does not come; None: it may come in a later run
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,8 @@ async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) ->
         await node.pause(step.every)
         if await step.until():
             return
+    if step.late is not None:
+        raise step.late()
     if step.otherwise:
         raise Permanent(f"{step.name}: not after {limit}; {step.otherwise}")
     raise Retryable(f"{step.name}: not after {limit}", after=timedelta(seconds=10))

@@ -18,6 +18,10 @@ LOOK_TIMEOUT = timedelta(seconds=60)
 Reach = Callable[[str, str], Awaitable[bool]]  # does this address answer, asked by this probe?
 
 
+async def _nothing(_step: str) -> Finished | None:
+    return None
+
+
 class Roads(Protocol):
     """The ways to all nodes (workers/transport/links.py)."""
 
@@ -32,6 +36,7 @@ class Tools:
     vault: Vault
     began: Callable[[str], bool]  # does the node's own ledger say that this job began this step here?
     answers: Reach = answers
+    recall: Callable[[str], Awaitable[Finished | None]] = _nothing  # what a step of this job said when it was done
 
     async def run(self, command: Command, *, patience: timedelta = LOOK_TIMEOUT) -> Finished:
         """Run something that changes nothing, straight over the link; never for what has an effect."""

@@ -30,6 +30,7 @@ class Job(BaseModel):
     by: str = Field(description="Who asked: the token's name, or a person at the command line.")
     because: str
     retry_of: str | None
+    campaign: str | None = Field(description="The roll-out or other campaign it belongs to.")
     accepted_at: datetime
     due_at: datetime
     deadline: datetime

@@ -195,6 +195,7 @@ COMMAND: Mapping[tuple[str, int], Meaning] = {
     ("exec2", 7): _again("the container is frozen by a checkpoint", seconds=5),
     ("exec-true", 31): _again("the container is not running yet, or halted", seconds=5),
     ("exec-true", 3): _again("the command inside was killed", seconds=5),
+    ("script", 75): _again("another job of vzq runs something in the container", seconds=10),
     ("set-password", 1): _final("chpasswd inside refused the password or the user", "use another password or see that the user exists"),
     ("set-password", 127): _final("the container has no chpasswd", "use a template that has it, or set the password by hand"),
     ("recreate", 46): _final("the node's disk is full", "free space on the node, then order again; the old system comes back"),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.errors import Permanent
 from models.whitelist import JOB_ID, Address, CtId, Description, HostName, Password, Word
 from workers.commands import Command, Finished
-from workers.openvz import exit_codes, holds, sights, vzlist
+from workers.openvz import exit_codes, holds, inside, sights, vzlist
 from workers.openvz.driver import Abilities, Identity, Limits, Listed, Sight
 
 ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be told from the command's (facts §2.5)
@@ -32,6 +32,7 @@ _START = timedelta(minutes=5)
 _STOP = timedelta(minutes=6)  # STOP_TIMEOUT 120 s, then 60 s for the kill, twice over
 _CREATE = timedelta(minutes=30)  # a slow disk unpacks some GB
 _DESTROY = timedelta(minutes=15)
+_SCRIPT = timedelta(minutes=3)  # over the script's own time-out: the grace of its end, a slow node
 _USAGE = timedelta(minutes=10)  # counting some millions of files
 
 
@@ -228,6 +229,14 @@ class Vzctl:
         """Does a command inside answer? Judged by what it prints, not by the exit code alone."""
         return Command("exec-true", ["vzctl", "exec2", _id(ctid), f"echo {ALIVE}"], timeout=timedelta(seconds=60))
 
+    def run_script(self, ctid: int, script: inside.Script, job: str) -> Command:
+        """Run a script inside, over stdin; how it ended is in what comes back (`told`), not in the exit code."""
+        return Command("script", ["vzctl", "exec2", _id(ctid), "-"], stdin=inside.wrapped(script, job), timeout=script.timeout + _SCRIPT)
+
+    def told(self, answer: Finished) -> inside.Ended:
+        """How the script of `run_script` ended."""
+        return inside.ended(answer.err)
+
     # -- what answers mean ------------------------------------------------------------------------------------
 
     def judge(self, command: Command, answer: Finished) -> None:
@@ -235,6 +244,8 @@ class Vzctl:
         exit_codes.judge(command, answer)
         exit_codes.refuse_duplicates(command, answer)
         if command.name == "exec-true" and ALIVE not in answer.out.split("\n"):
+            raise exit_codes.no_marker(command, answer)
+        if command.name == "script" and inside.ended(answer.err).code is None:
             raise exit_codes.no_marker(command, answer)
         if command.name == "set-password" and f"{PASSWORD_SET}0" not in answer.out.split("\n"):
             raise exit_codes.no_marker(command, answer)

@@ -12,6 +12,7 @@ from workers.plans.create import create
 from workers.plans.debris import clear_debris
 from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Inquiry, Means
+from workers.plans.update import update
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
 
@@ -41,7 +42,13 @@ def _check(_claim: Claim, _means: Means) -> Inquiry:
 
 
 # Walked step by step on a container.
-PLANS: dict[str, ContainerPlan] = {"create-container": create, "adopt-container": adopt, "clear-debris": clear_debris, **VERB_PLANS}
+PLANS: dict[str, ContainerPlan] = {
+    "create-container": create,
+    "adopt-container": adopt,
+    "clear-debris": clear_debris,
+    "update-container": update,
+    **VERB_PLANS,
+}
 INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "scan-host-key": _scan,
     "enrol-node": _enrol,

@@ -162,13 +162,16 @@ def upgrade() -> None:
         sa.Column("site", sa.String(), nullable=False),
         sa.Column("family", sa.String(), nullable=False),
         sa.Column(
-            "load", sa.Enum("create", "exec", "look", "move_out", "move_in", "none", name="load", native_enum=False, length=24), nullable=False
+            "load",
+            sa.Enum("create", "exec", "update", "look", "move_out", "move_in", "none", name="load", native_enum=False, length=24),
+            nullable=False,
         ),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("producer", sa.String(), nullable=False),
         sa.Column("because", sa.String(), nullable=False),
         sa.Column("retry_of", sa.String(), nullable=True),
+        sa.Column("campaign", sa.String(), nullable=True),
         sa.Column("node", sa.String(), nullable=True),
         sa.Column("to_node", sa.String(), nullable=True),
         sa.Column("container", sa.Integer(), nullable=True),
@@ -195,6 +198,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key"),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_job_campaign"), ["campaign"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_customer"), ["customer"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_node"), ["node"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_producer"), ["producer"], unique=False)
@@ -453,9 +457,212 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("visit", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_visit_container"), ["container"], unique=False)
+    op.create_table(
+        "campaign",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("rollout", "evacuation", "return", "rebalance", "reboot", name="campaignkind", native_enum=False, length=24),
+            nullable=False,
+        ),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "running",
+                "waiting",
+                "paused",
+                "stopping",
+                "aborting",
+                "done",
+                "stopped",
+                "aborted",
+                name="campaignstate",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("producer", sa.String(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("retry_of", sa.String(), nullable=True),
+        sa.Column("schedule", sa.String(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("running_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("resumes_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("speed", sa.Integer(), nullable=True),
+        sa.Column("speed_per_node", sa.Integer(), nullable=True),
+        sa.Column("more_failures", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
+    )
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.create_index("campaign_due", ["state", "look_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_campaign_name"), ["name"], unique=False)
+        batch_op.create_index(batch_op.f("ix_campaign_schedule"), ["schedule"], unique=False)
+
+    op.create_table(
+        "schedule",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("rollout", "evacuation", "return", "rebalance", "reboot", name="campaignkind", native_enum=False, length=24),
+            nullable=False,
+        ),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("cron", sa.String(), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("windows", sa.JSON(), nullable=False),
+        sa.Column("overlap", sa.String(), nullable=False),
+        sa.Column("missed", sa.String(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("queued_for", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_campaign", sa.String(), nullable=True),
+        sa.Column("last_result", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    with op.batch_alter_table("schedule", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_schedule_next_at"), ["next_at"], unique=False)
+
+    op.create_table(
+        "campaignevent",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("campaign_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "cause",
+            sa.Enum(
+                "started",
+                "wave",
+                "window_closed",
+                "window_opened",
+                "paused",
+                "guard_paused",
+                "resumed",
+                "resped",
+                "budget_used",
+                "stalled",
+                "aborted",
+                "finished",
+                "ran_out",
+                name="campaigncause",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "running",
+                "waiting",
+                "paused",
+                "stopping",
+                "aborting",
+                "done",
+                "stopped",
+                "aborted",
+                name="campaignstate",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
+    )
+    with op.batch_alter_table("campaignevent", schema=None) as batch_op:
+        batch_op.create_index(
+            "campaignevent_unnumbered", ["id"], unique=False, sqlite_where=sa.text("number is null"), postgresql_where=sa.text("number is null")
+        )
+        batch_op.create_index(batch_op.f("ix_campaignevent_campaign_id"), ["campaign_id"], unique=False)
+
+    op.create_table(
+        "target",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("campaign_id", sa.String(length=26), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("container", sa.Integer(), nullable=True),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column(
+            "outcome",
+            sa.Enum(
+                "not-started",
+                "in-flight",
+                "ok",
+                "up-to-date",
+                "failed",
+                "unreachable",
+                "regressed",
+                "skipped",
+                name="outcome",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("campaign_id", "place"),
+    )
+    with op.batch_alter_table("target", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_target_container"), ["container"], unique=False)
+        batch_op.create_index(batch_op.f("ix_target_job_id"), ["job_id"], unique=False)
+        batch_op.create_index("target_outcome", ["campaign_id", "outcome"], unique=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("target", schema=None) as batch_op:
+        batch_op.drop_index("target_outcome")
+        batch_op.drop_index(batch_op.f("ix_target_job_id"))
+        batch_op.drop_index(batch_op.f("ix_target_container"))
+
+    op.drop_table("target")
+    with op.batch_alter_table("campaignevent", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_campaignevent_campaign_id"))
+        batch_op.drop_index("campaignevent_unnumbered", sqlite_where=sa.text("number is null"), postgresql_where=sa.text("number is null"))
+
+    op.drop_table("campaignevent")
+    with op.batch_alter_table("schedule", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_schedule_next_at"))
+
+    op.drop_table("schedule")
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_campaign_schedule"))
+        batch_op.drop_index(batch_op.f("ix_campaign_name"))
+        batch_op.drop_index("campaign_due")
+
+    op.drop_table("campaign")
     with op.batch_alter_table("visit", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_visit_container"))
 
@@ -502,6 +709,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_job_producer"))
         batch_op.drop_index(batch_op.f("ix_job_node"))
         batch_op.drop_index(batch_op.f("ix_job_customer"))
+        batch_op.drop_index(batch_op.f("ix_job_campaign"))
 
     op.drop_table("job")
     with op.batch_alter_table("hold", schema=None) as batch_op:

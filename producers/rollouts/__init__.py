@@ -1,0 +1,1 @@
+"""Roll-outs: campaigns that update containers."""
