@@ -82,11 +82,12 @@ class Database:
             session.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number(name)})
 
     def upgrade(self) -> None:
-        """Bring the schema up to date; safe to repeat, and for several processes at once."""
+        """Bring the schema up to date; safe to repeat, and for several processes at once. Raises SchemaError when a newer vzq was here."""
         with self._writing.begin() as connection:
             if not self.on_sqlite:
                 connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number("schema")})
             config = _alembic()
+            _not_newer(_revision(connection))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -94,9 +95,10 @@ class Database:
         """Raises SchemaError when `upgrade` has not been run, or when a newer vzq has changed the schema."""
         with self.engine.connect() as connection:
             found = _revision(connection)
+        _not_newer(found)
         wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
         if found != wanted:
-            raise SchemaError(f"the database is at schema {found or 'none'}, this vzq needs {wanted}; run `vzq upgrade` with the newest vzq")
+            raise SchemaError(f"the database is at schema {found or 'none'}, this vzq needs {wanted}; run `vzq upgrade`")
 
     def close(self) -> None:
         """Give all connections back."""
@@ -142,6 +144,11 @@ def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("models") / "migrations"))
     return config
+
+
+def _not_newer(found: str | None) -> None:
+    if found is not None and found not in {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}:
+        raise SchemaError(f"the database is at schema {found}, which this vzq does not know: a newer vzq has been here; install that one")
 
 
 def _revision(connection: Connection) -> str | None:

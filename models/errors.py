@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+UNREACHABLE = "unreachable"  # the finding of a node that does not answer
+
 
 class JobError(Exception):
     """Root of all that can stop a job; its text is one plain sentence for the operator."""
@@ -58,7 +60,7 @@ class Unreachable(NodeFault):
     """No SSH session with the node could be had; nothing was sent."""
 
     def __init__(self, why: str, *, after: timedelta = timedelta(seconds=5)) -> None:
-        super().__init__(why, finding="unreachable", after=after)
+        super().__init__(why, finding=UNREACHABLE, after=after)
 
 
 class Permanent(JobError):

@@ -15,6 +15,7 @@ from models.kinds import WEIGHT, Load, Rank
 from models.pauses import Pause
 
 AGED = timedelta(seconds=60)  # a job that needs two nodes and was due for so long has the slots kept that become free
+TRIAL_AFTER = timedelta(seconds=20)  # a node whose pause is over and that nobody has looked at by then: one job is tried
 RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4 from those below it
 
 
@@ -74,6 +75,7 @@ class NodeView:
     slots: Mapping[Load, int]
     busy: Mapping[Load, int]
     broken_until: datetime | None = None
+    faults: int = 0  # in a row; until a job there has ended well one at a time is tried
     finding: str = ""
     keeps: frozenset[str] = frozenset()  # jobs that began here: they finish even while it drains
 
@@ -215,11 +217,21 @@ class _Book:
             yield Reason("node", f"node {name} is {node.state}; `vzq node activate {name}` lets it take work")
         if node.broken_until is not None and node.broken_until > self._now:
             yield Reason("breaker", f"node {name}: {node.finding}; tried again at {node.broken_until:%H:%M:%S}", until=node.broken_until)
+        elif load != Load.LOOK:
+            yield from self._half_open(name, node)
         slots, keeper = node.slots.get(load, 0), self._spoken_for.get((name, load), job.id)
         if self._node_busy[name, load] >= slots:
             yield Reason("slot", f"all {slots} {load} slots of node {name} are busy")
         elif keeper != job.id and self._node_busy[name, load] >= slots - 1:
             yield Reason("kept", f"the {load} slot of node {name} that is free is kept for job {keeper}, which waits for two at once", holder=keeper)
+
+    def _half_open(self, name: str, node: NodeView) -> Iterator[Reason]:
+        """A node that was ill a moment ago: a look goes first, then one job, then all."""
+        if node.broken_until is not None and node.broken_until + TRIAL_AFTER > self._now:
+            after = node.broken_until + TRIAL_AFTER
+            yield Reason("breaker", f"node {name}: {node.finding}; vzq looks at it first, jobs go on when it is well", until=after)
+        elif node.faults and any(self._node_busy[name, load] for load in Load if load != Load.LOOK):
+            yield Reason("breaker", f"node {name} was ill; one job is tried there, the others go on when it has ended well")
 
     def _lane_objections(self, job: Waiting) -> Iterator[Reason]:
         site, family = job.lane

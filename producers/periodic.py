@@ -1,4 +1,4 @@
-"""Orders that repeat: look at every node now and then, and soon again at one that was ill."""
+"""Orders that repeat: look at every node now and then, and at one that is ill as soon as its breaker lets the look go."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -33,7 +33,7 @@ class Observation:
             open_looks = select(Job.node).where(Job.kind == "observe-node", col(Job.state).in_([state for state in State if state not in FINAL]))
             query = select(Node).where(
                 col(Node.state) != NodeState.NEW,
-                or_(col(Node.seen_at).is_(None), col(Node.seen_at) < now - OBSERVE_EVERY, col(Node.broken_until) < now),
+                or_(col(Node.seen_at).is_(None), col(Node.seen_at) < now - OBSERVE_EVERY, col(Node.broken_until).is_not(None)),
                 col(Node.name).not_in(open_looks.where(col(Job.node).is_not(None))),
             )
             nodes = session.exec(query.order_by(Node.name).limit(200)).all()

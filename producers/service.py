@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.database import SchemaError
 from models.logs import configure
 from models.settings import Settings
 from producers.api.server import ApiServer, CannotServeError
@@ -135,7 +136,7 @@ def main() -> None:
         house.database.upgrade()
         service = Service(house, registry, ApiSettings())
         server, _ = start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
-    except CannotServeError as error:
+    except (CannotServeError, SchemaError) as error:
         sys.exit(_give_up(str(error)))
     except OSError as error:
         sys.exit(_give_up(f"cannot serve metrics on {own.service_metrics}: {error.strerror}; set VZQ_SERVICE_METRICS to a free host:port"))

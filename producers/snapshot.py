@@ -28,6 +28,7 @@ READ = ("kind", "state", "rank", "producer", "site", "family", "load", "due_at",
 ADMISSIONS = load_only(*(getattr(Job, name) for name in READ))
 
 waits = or_(col(Job.state) == State.QUEUED, (col(Job.state) == State.UNDOING) & col(Job.lease_until).is_(None))
+known = col(Job.kind).in_(sorted(KINDS))  # those of a newer release are left to its own services and workers
 holds_slot = col(Job.state).in_(ACTIVE) & col(Job.lease_until).is_not(None)
 
 
@@ -35,7 +36,7 @@ def due(session: Session, now: datetime) -> Sequence[Job]:
     """Jobs whose hour has come: a window per rank, producer and node, so that no long queue hides the others (index job_due)."""
     place = func.row_number().over(partition_by=(col(Job.rank), col(Job.producer), col(Job.node)), order_by=(col(Job.due_at), col(Job.id)))
     # What rests is left out here too, so that it hides nobody; why it stays is admission's to say.
-    ranked = select(col(Job.id).label("id"), place.label("place")).where(waits, col(Job.due_at) <= now, ~at_rest(_pauses(session))).subquery()
+    ranked = select(col(Job.id).label("id"), place.label("place")).where(known, waits, col(Job.due_at) <= now, ~at_rest(_pauses(session))).subquery()
     query = (
         select(Job).join(ranked, col(Job.id) == ranked.c.id).where(ranked.c.place <= PER_PRODUCER_AND_NODE).order_by(ranked.c.place).limit(AT_ONCE)
     )
@@ -128,6 +129,7 @@ def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) ->
             busy=busy.get(node.name, Counter()),
             broken_until=node.broken_until,
             finding=node.finding_why or node.finding,
+            faults=node.faults,
             keeps=frozenset(keeps[node.name]),
         )
         for node in rows

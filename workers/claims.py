@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -17,11 +18,13 @@ from models.errors import Stale, Withdrawn
 from models.fleet import Address, Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
+from models.kinds import KINDS
 from models.lifecycle import Cause, State
 from models.reservations import addresses_of, probes_of, reservation
 from models.vault import SEALED
 from workers.store import locked
 
+log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=15)  # three missed renewals of 4 s and a margin
 RENEW_S = 4.0
 MARGIN_S = 3.0  # stop this long before the lease ends: a command on its way arrives within it or is refused by the ledger
@@ -69,19 +72,20 @@ class Claims:
         self._solo = solo  # this process was started for one job alone
         self.worker = worker
         self.held: dict[str, Claim] = {}
+        self.asking: dict[str, int] = {}  # job → token of a bell that is being answered; a double of it is dropped (Runs.answer)
 
     def take(self, session: Session, job_id: str, token: int) -> Claim | None:
         """Claim the job if this token is the one it was dispatched with; None for a message that is late, double or overtaken; raises RunAlone."""
         begun = self._clock.monotonic()
         job = locked(session, job_id)
-        if job is None or job.token != token or job.lease_until is None or job.state not in (State.DISPATCHED, State.UNDOING):
-            return None
-        if job.worker is not None:
+        ours = job is not None and job.worker == self.worker and self.asking.get(job_id) == token  # it got through, only its answer was lost
+        if job is None or not (_for_us(job, token) and (ours or _free(job))):
             return None
         if job.crashes and not self._solo:
             raise RunAlone(job_id)
         now = self._database.now(session)
-        session.add(job.move(Cause.CLAIMED, now=now, worker=self.worker, token=token))
+        if not ours:
+            session.add(job.move(Cause.CLAIMED, now=now, worker=self.worker, token=token))
         job.worker, job.lease_until = self.worker, now + LEASE
         session.add(job)
         claim = Claim(job=job, token=token, alive_until=begun + LEASE.total_seconds() - MARGIN_S, cancel_asked=job.cancel_asked)
@@ -124,6 +128,18 @@ class Claims:
                 continue
             claim.alive_until = before + LEASE.total_seconds() - MARGIN_S
             claim.cancel_asked = claim.cancel_asked or cancel
+
+
+def _for_us(job: Job, token: int) -> bool:
+    """The message is not stale, and of a kind that this release knows."""
+    if job.kind not in KINDS:
+        log.warning("kind_unknown", job=job.id, kind=job.kind)  # a newer release's: it is sent again until one of its workers has it
+        return False
+    return job.token == token and job.lease_until is not None
+
+
+def _free(job: Job) -> bool:
+    return job.worker is None and job.state in (State.DISPATCHED, State.UNDOING)
 
 
 def held(session: Session, claim: Claim, worker: str) -> Job:

@@ -21,8 +21,12 @@ BREAKER_LONGEST = timedelta(minutes=5)
 UNDO_ATTEMPTS = 20  # then a person must look
 
 
-def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any]) -> None:
-    """The node shows what was ordered."""
+def finished(session: Session, job: Job, now: datetime, *, result: dict[str, Any], trial: bool = False) -> None:
+    """The node shows what was ordered; a job on `trial` has proved that its node, which was ill, is well."""
+    node = session.get(Node, job.node, with_for_update=True) if trial and job.node is not None else None
+    if node is not None:
+        node.broken_until, node.faults, node.finding, node.finding_why = None, 0, "", ""
+        session.add(node)
     session.add(job.move(Cause.FINISHED, now=now))
     job.result, job.error, job.error_class = result, "", ""
     keep(session, job, now=now)
@@ -54,14 +58,16 @@ def postponed(session: Session, job: Job, now: datetime, *, error: JobError, aft
 
 
 def node_fault(session: Session, job: Job, now: datetime, *, fault: NodeFault, rng: random.Random) -> None:
-    """The node is ill: its breaker opens and the job waits, without burning an attempt."""
+    """The node is ill: its breaker opens and the job waits, without burning an attempt. Many jobs that meet one fault open it once."""
     node = session.get(Node, job.node, with_for_update=True) if job.node is not None else None
     after = fault.after
     if node is not None:
-        node.faults += 1
-        after = min(fault.after * 2 ** min(node.faults - 1, 6), BREAKER_LONGEST)
-        node.broken_until, node.finding, node.finding_why = now + after, fault.finding, fault.why
-        session.add(node)
+        if node.broken_until is None or node.broken_until <= now:
+            node.faults += 1
+            node.broken_until = now + min(fault.after * 2 ** min(node.faults - 1, 6), BREAKER_LONGEST)
+            node.finding, node.finding_why = fault.finding, fault.why
+            session.add(node)
+        after = node.broken_until - now
     postponed(session, job, now, error=fault, after=after, counts=node is None, rng=rng)
 
 

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -38,6 +39,10 @@ from workers.store import Store, locked
 from workers.transport.links import Links
 
 log = structlog.get_logger(__name__)
+
+
+HAND_OVER_S = 10.0  # a database that is away is not waited for longer by a worker that shall stop
+STOP_S = 30.0  # whatever hangs, a worker that was told to stop is gone by then; its leases end by themselves
 
 
 class WorkerSettings(BaseSettings):
@@ -93,6 +98,7 @@ class WorkerProcess:
         log.info("worker_started", worker=self._name, site=self._site, slots=slots)
         bells.wake_dispatcher()
         await stopping.wait()
+        self._end_by(STOP_S)
         with contextlib.suppress(SQLAlchemyError):
             await store.write(self._sign_off)
         await asyncio.to_thread(bells.stop)
@@ -119,6 +125,7 @@ class WorkerProcess:
         ending = asyncio.create_task(stopping.wait())
         await asyncio.wait([*self._tasks, ending], return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
+        self._end_by(STOP_S)
         await self._hand_over(store, heart)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Store, Runs]:
@@ -190,11 +197,23 @@ class WorkerProcess:
                 log.warning("renewal_failed", error=str(error).splitlines()[0])
             await asyncio.sleep(max(0.2, RENEW_S - (self._clock.monotonic() - before)))
 
+    def _end_by(self, seconds: float) -> None:
+        def gone() -> None:
+            log.warning("stopped_late", worker=self._name, seconds=seconds)
+            os._exit(75)
+
+        end = threading.Timer(seconds, gone)
+        end.daemon = True
+        end.start()
+
     async def _hand_over(self, store: Store, heart: "asyncio.Task[None]") -> None:
-        """Give back what is in hand: another worker attaches to what runs on the nodes."""
+        """Give back what is in hand: another worker attaches to what runs on the nodes. What the database does not take by then, the lease ends."""
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=HAND_OVER_S)
+            if left:
+                log.warning("not_handed_over", worker=self._name, jobs=len(left))
         heart.cancel()
         await self._links.close()
         await asyncio.to_thread(store.close)

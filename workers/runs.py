@@ -60,20 +60,38 @@ class Runs:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._stops = f"worker {world.claims.worker} stops; what runs on the node goes on there"
 
     async def answer(self, job_id: str, token: int) -> Claim | None:
         """A bell rang: claim the job and run it to the end of this run. A bell that is late, double or overtaken is dropped; raises RunAlone."""
-        claim = await self._world.store.write(lambda session: self._world.claims.take(session, job_id, token), job=job_id)
+        claims = self._world.claims
+        double = job_id in claims.asking or (job_id in claims.held and claims.held[job_id].token == token)
+        claim = None if double else await self._claimed(job_id, token)
         if claim is None:
             self._world.meters.stale_bell()
             log.info("bell_stale", job=job_id, token=token)
             return None
-        self._world.claims.held[job_id] = claim
+        claims.held[job_id] = claim
         try:
             await self._run(claim)
         finally:
-            self._world.claims.held.pop(job_id, None)
+            claims.held.pop(job_id, None)
         return claim
+
+    async def _claimed(self, job_id: str, token: int) -> Claim | None:
+        """The claim; a worker that is told to stop while it asks for it gives it back."""
+        claims = self._world.claims
+        claims.asking[job_id] = token
+        asking = asyncio.ensure_future(self._world.store.write(lambda session: claims.take(session, job_id, token), job=job_id))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            claim = await asking
+            if claim is not None:
+                await self._until_written(self._journal(claim, None), partial(endings.released, why=self._stops))
+            raise
+        finally:
+            del claims.asking[job_id]
 
     async def _run(self, claim: Claim) -> None:
         """One run; whatever happens in it, the row says so at its end, or the lease does."""
@@ -89,9 +107,7 @@ class Runs:
             world.meters.fenced()
             log.warning("run_fenced", job=claim.job.id, token=claim.token, why=stale.why)
         except asyncio.CancelledError:
-            await self._until_written(
-                journal, partial(endings.released, why=f"worker {world.claims.worker} stops; what runs on the node goes on there")
-            )
+            await self._until_written(journal, partial(endings.released, why=self._stops))
             raise
         except SQLAlchemyError as error:
             log.error("run_without_database", job=claim.job.id, error=str(error).splitlines()[0])  # noqa: TRY400 - a known fault
@@ -164,7 +180,8 @@ class Runs:
         sight = await carry_out(plan, "do", journal, hand)
         if journal.watch is not None:
             await journal.watch.settle()
-        await journal.end(partial(endings.finished, result=plan.result(sight)))
+        trial = claim.node is not None and claim.node.faults > 0  # it was ill when this job was claimed
+        await journal.end(partial(endings.finished, result=plan.result(sight), trial=trial))
 
     async def _back(self, claim: Claim, journal: Journal) -> None:
         if claim.job.kind in BATCHES:

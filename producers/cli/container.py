@@ -12,7 +12,7 @@ from models.orders import AdoptContainer
 from producers.cli import door
 from producers.cli.container_verbs import add_verbs
 from producers.cli.door import elsewhere
-from producers.cli.options import Because, By, Json, Wait, ordered
+from producers.cli.options import Because, By, Json, Timeout, Wait, ordered
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
@@ -108,10 +108,11 @@ def adopt(
     by: By = "",
     because: Because = "",
     wait: Wait = False,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Take a container that exists on a node into the fleet as it is. Prints the job's id."""
     from producers.cli.order import place_one  # noqa: PLC0415 - only who orders needs it
 
     order = ordered(AdoptContainer, {"node": node, "ctid": ctid, "customer": customer})
-    place_one(order, key="", by=by, because=because, wait=wait, json=json)
+    place_one(order, key="", by=by, because=because, wait=wait, timeout=timeout, json=json)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from models.orders import VERB_ORDERS, Order
 from producers.cli import door
 from producers.cli.door import elsewhere
-from producers.cli.options import Because, By, Json, Wait, asker, ordered
+from producers.cli.options import Because, By, Json, Timeout, Wait, asker, ordered
 from producers.cli.screen import as_json, say
 from producers.refusals import BadOrder
 
@@ -29,7 +29,8 @@ OPTIONS: dict[str, tuple[str, Any, Any, str]] = {
     "password": ("--password-stdin", bool, False, "Read the root password from standard input, one line."),
     "grace_hours": ("--grace-hours", float, None, "How long it can be revived; 168 if left out, 0: purged at once."),
 }
-COMMON: dict[str, tuple[Any, Any]] = {"key": (Key, ""), "by": (By, ""), "because": (Because, ""), "wait": (Wait, False), "json": (Json, False)}
+COMMON: dict[str, tuple[Any, Any]] = {"key": (Key, ""), "by": (By, ""), "because": (Because, ""), "wait": (Wait, False)}
+COMMON |= {"timeout": (Timeout, None), "json": (Json, False)}
 NOT_OPTIONS = {"kind", "site", "ctid"}  # which verb it is, and where the container is, which is known
 
 
@@ -40,12 +41,12 @@ def add_verbs(app: typer.Typer) -> None:
         app.command(name)(_command(order))
 
 
-def place(asked: Sequence[Order], *, key: str, by: str, because: str, wait: bool, json: bool) -> None:
-    """Place the orders, all or none, and print their jobs; with `wait` follow them and leave with their exit code."""
+def place(asked: Sequence[Order], *, key: str, by: str, because: str, wait: bool, json: bool, timeout: float | None = None) -> None:
+    """Place the orders, all or none, and print their jobs; with `wait` follow them and leave with their exit code, at the latest after `timeout`."""
     if elsewhere():
         from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
 
-        remote_screens.place(asked, key=key, because=because, wait=wait, json=json)
+        remote_screens.place(asked, key=key, because=because, wait=wait, json=json, timeout=timeout)
         return
     with door.house() as house:
         with house.database.write() as session:
@@ -54,7 +55,7 @@ def place(asked: Sequence[Order], *, key: str, by: str, because: str, wait: bool
         if wait:
             from producers.cli.follow import follow  # noqa: PLC0415 - only who waits needs it
 
-            raise typer.Exit(follow(house.database, [accepted.job.id for accepted in taken], json=json))
+            raise typer.Exit(follow(house.database, [accepted.job.id for accepted in taken], json=json, timeout_s=timeout))
         if json:
             as_json([{"ctid": accepted.job.ctid, "job": accepted.job.id, "replay": accepted.replay} for accepted in taken])
             return
@@ -63,13 +64,13 @@ def place(asked: Sequence[Order], *, key: str, by: str, because: str, wait: bool
 
 
 def _command(kind: type[BaseModel]) -> Callable[..., None]:
-    def command(containers: list[int], *, key: str, by: str, because: str, wait: bool, json: bool, **given: Any) -> None:  # noqa: ANN401 - as the order has it
+    def command(containers: list[int], *, key: str, by: str, because: str, wait: bool, timeout: float | None, json: bool, **given: Any) -> None:  # noqa: ANN401 - as the order has it
         if key and len(containers) > 1:
             raise BadOrder({"--key": "names one order; give one container, or an order file with a key a line"})
         if given.pop("password", False):
             given["password"] = sys.stdin.readline().rstrip("\r\n") or "-"  # an empty line is a bad password, not none
         asked = [ordered(kind, {"ctid": ctid, **given}) for ctid in dict.fromkeys(containers)]
-        place(asked, key=key, by=by, because=because, wait=wait, json=json)  # type: ignore[arg-type]
+        place(asked, key=key, by=by, because=because, wait=wait, json=json, timeout=timeout)  # type: ignore[arg-type]
 
     options = {field: _option(field, kind) for field in kind.model_fields if field not in NOT_OPTIONS}
     parameters = [Parameter("containers", Parameter.POSITIONAL_OR_KEYWORD, annotation=Ids)]

@@ -41,7 +41,7 @@ def database() -> Iterator[Database]:
     chosen = settings()
     opened = Database(chosen.database_url)
     try:
-        _prepare(chosen, opened)
+        _prepare(opened)
         yield opened
     finally:
         opened.close()
@@ -60,7 +60,7 @@ def house() -> "Iterator[House]":
     )
     opened = open_house(settings())
     try:
-        _prepare(opened.settings, opened.database)
+        _prepare(opened.database)
         yield opened
     finally:
         opened.close()
@@ -94,14 +94,11 @@ def shown_url() -> str:
         return "(unreadable URL)"
 
 
-def _prepare(chosen: Settings, opened: Database) -> None:
-    """A house that is not there yet is founded silently; one that is there must have this program's schema."""
+def _prepare(opened: Database) -> None:
+    """The house must be there, and have this program's schema; raises Unusable."""
     file = opened.engine.url.database if opened.on_sqlite else None
     if file is not None and not Path(file).exists():
-        make_folder(Path(file).parent)
-        opened.upgrade()
-        found_key(chosen)
-        return
+        raise Unusable(f"no house here: there is no {file}; `vzq up` makes one (`vzq upgrade` only its database), or correct --state or VZQ_STATE")
     try:
         opened.check_schema()
     except SchemaError:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from producers.cli import door
-from producers.cli.options import Because, By, Json, Wait, asker
+from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table
 from producers.findings import Repair, find, finding_shape, findings, rehearse, repair, repair_shape
 
@@ -72,6 +72,7 @@ def repair_(
     by: By = "",
     because: Because = "",
     wait: Wait = False,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Order what mends it; prints the job's id. While that order is open the same one is given back."""
@@ -88,7 +89,7 @@ def repair_(
             return
         from producers.cli.follow import follow  # noqa: PLC0415 - only who waits needs it
 
-        raise typer.Exit(follow(house.database, [job], json=json))
+        raise typer.Exit(follow(house.database, [job], json=json, timeout_s=timeout))
 
 
 def _tell(told: Repair, *, json: bool) -> None:

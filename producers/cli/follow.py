@@ -82,11 +82,11 @@ def follow(database: Database, ids: Sequence[str], *, json: bool = False, quiet:
     return 0 if all(job.state == State.DONE for job in jobs) else 1
 
 
-def see_through(database: Database, job_id: str, *, quiet: bool) -> Job:
-    """The job as it ended, after its events were shown."""
+def see_through(database: Database, job_id: str, *, quiet: bool, timeout_s: float | None = None) -> Job:
+    """The job as it ended, or as it stands when the time is over, after its events were shown."""
     view = Quiet() if quiet else _bars() if sys.stdout.isatty() else Lines()
     try:
-        watch(database, [job_id], view, timeout_s=None)
+        watch(database, [job_id], view, timeout_s=timeout_s)
     finally:
         view.close()
     return next(iter(_jobs(database, [job_id])))[0]

@@ -11,7 +11,7 @@ from models.lifecycle import FINAL, State
 from producers.audit import audit
 from producers.cli import door
 from producers.cli.door import elsewhere
-from producers.cli.options import Because, By, Json, Wait, asker
+from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
 from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.jobs import CHOICES, Choice, find
@@ -23,7 +23,6 @@ app = typer.Typer(no_args_is_help=True, help="List, show, follow, explain, cance
 Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or its ending, four letters at least.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs' ids or endings; all open jobs if left out.")]
 SomeIds = Annotated[list[str], typer.Argument(metavar="JOB...", help="Jobs' ids or endings.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Stop waiting after so many seconds, with exit code 5.", show_default=False)]
 
 
 @app.command("list")
@@ -172,12 +171,12 @@ def password(job: Id, by: By = "", because: Because = "", json: Json = False) ->
 
 
 @app.command()
-def retry(job: Id, by: By = "", because: Because = "", wait: Wait = False, json: Json = False) -> None:
+def retry(job: Id, by: By = "", because: Because = "", wait: Wait = False, timeout: Timeout = None, json: Json = False) -> None:
     """Place the order of an ended job again, as a new job that names the old one; prints the new job's id."""
     if elsewhere():
         from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
 
-        remote_screens.job_act(job, "retry", because=because, json=json, wait=wait)
+        remote_screens.job_act(job, "retry", because=because, json=json, wait=wait, timeout=timeout)
         return
     from producers.cli.follow import follow  # noqa: PLC0415 - as above
     from producers.jobs import retry as again  # noqa: PLC0415 - named like the command
@@ -187,7 +186,7 @@ def retry(job: Id, by: By = "", because: Because = "", wait: Wait = False, json:
             accepted = again(house.intake, house.vault, session, find(session, job), by=asker(by), because=because)
         house.bell.wake()
         if wait:
-            raise typer.Exit(follow(house.database, [accepted.job.id], json=json))
+            raise typer.Exit(follow(house.database, [accepted.job.id], json=json, timeout_s=timeout))
         as_json({"job": accepted.job.id, "replay": accepted.replay}) if json else say(accepted.job.id)
 
 

@@ -15,9 +15,9 @@ from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
 from producers.audit import audit
 from producers.cli import door
 from producers.cli.door import elsewhere
-from producers.cli.failures import BAD_INPUT, FAILED, REFUSED
+from producers.cli.failures import BAD_INPUT, FAILED, NOT_REACHED, REFUSED
 from producers.cli.follow import see_through
-from producers.cli.options import Because, By, Json, Site, Wait, asker, ordered
+from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, ordered
 from producers.cli.order import place_one
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share
@@ -46,6 +46,7 @@ def add(
     site: Site = "",
     by: By = "",
     because: Because = "",
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Take a machine into the fleet: pin its host key, install the node's side, learn what it can do."""
@@ -58,8 +59,8 @@ def add(
         raise typer.Exit(BAD_INPUT)
     with door.house() as house:
         if not fingerprint:
-            fingerprint = _scanned(house, scan, by=by, because=because, yes=yes, json=json)
-        job = _carried_out(house, ordered(EnrolNode, enrolment | {"fingerprint": fingerprint}), by=by, because=because, json=json)
+            fingerprint = _scanned(house, scan, by=by, because=because, yes=yes, timeout=timeout, json=json)
+        job = _carried_out(house, ordered(EnrolNode, enrolment | {"fingerprint": fingerprint}), by=by, because=because, timeout=timeout, json=json)
         _insist(job, f"node {name} was not enrolled")
         with house.database.read() as session:
             node = _node(session, name)
@@ -111,11 +112,11 @@ def show(name: Name, json: Json = False) -> None:
 
 
 @app.command()
-def observe(name: Name, by: By = "", because: Because = "", wait: Wait = False, json: Json = False) -> None:
+def observe(name: Name, by: By = "", because: Because = "", wait: Wait = False, timeout: Timeout = None, json: Json = False) -> None:
     """Look at a node again: abilities, free space, containers. Prints the job's id."""
     with door.database() as database, database.read() as session:
         site = _node(session, name).site  # its own site's workers reach it
-    place_one(ordered(ObserveNode, {"node": name, "site": site}), key="", by=by, because=because, wait=wait, json=json)
+    place_one(ordered(ObserveNode, {"node": name, "site": site}), key="", by=by, because=because, wait=wait, timeout=timeout, json=json)
 
 
 @app.command()
@@ -158,9 +159,9 @@ def _turn(name: str, state: NodeState, *, by: str, because: str, json: bool) -> 
     as_json(shape) if json else say(f"node {name} is {state}")
 
 
-def _scanned(house: House, order: ScanHostKey, *, by: str, because: str, yes: bool, json: bool) -> str:
+def _scanned(house: House, order: ScanHostKey, *, by: str, because: str, yes: bool, timeout: float | None, json: bool) -> str:
     """The fingerprint that the machine shows, once a person has said that it is the right one."""
-    job = _carried_out(house, order, by=by, because=because, json=json)
+    job = _carried_out(house, order, by=by, because=because, timeout=timeout, json=json)
     _insist(job, f"the host key of {order.host}:{order.port} could not be read")
     shown = str(job.result.get("fingerprint", ""))
     sentence = f"{order.host}:{order.port} shows the {job.result.get('algorithm', '')} host key {shown}"
@@ -179,18 +180,21 @@ def _insist(job: Job, otherwise: str) -> None:
     """The job is done, or the command ends here with what to do now."""
     if job.state == State.DONE:
         return
+    if not (job.ended or job.state == State.STUCK):
+        warn(f"{otherwise} within the time; job {short(job.id)} goes on: `vzq job why {short(job.id)}` tells what it waits for")
+        raise typer.Exit(NOT_REACHED)
     warn(f"{otherwise}: {job.error or job.state}")
     advice = ADVICE.get(job.error_class, f"see `vzq job show {short(job.id)}`, mend it and run this command again")
     warn(f"{advice} (job {short(job.id)})")
     raise typer.Exit(FAILED)
 
 
-def _carried_out(house: House, order: Order, *, by: str, because: str, json: bool) -> Job:
-    """Place the order and follow its job to the end."""
+def _carried_out(house: House, order: Order, *, by: str, because: str, timeout: float | None, json: bool) -> Job:
+    """Place the order and follow its job to the end, for `timeout` seconds at most."""
     with house.database.write() as session:
         accepted = house.intake.submit(session, order, by=asker(by), because=because)
     house.bell.wake()
-    return see_through(house.database, accepted.job.id, quiet=json)
+    return see_through(house.database, accepted.job.id, quiet=json, timeout_s=timeout)
 
 
 def _node(session: Session, name: str, *, writing: bool = False) -> Node:

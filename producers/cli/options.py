@@ -15,6 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 By = Annotated[str, typer.Option("--by", envvar="VZQ_BY", help="Who asks; the login name if left out.", show_default=False)]
 Because = Annotated[str, typer.Option("--because", help="Why, in your own words; kept with the job.", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end; exit 0 when it is done, 1 when not.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Stop waiting after so many seconds, with exit code 5.", show_default=False)]
 Site = Annotated[str, typer.Option("--site", help="Site; the installation's own (VZQ_SITE) if left out.", show_default=False)]
 
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 - an order

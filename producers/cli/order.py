@@ -11,7 +11,7 @@ from models.orders import CheckQueue, CreateContainer, Order
 from producers.cli import door, order_file
 from producers.cli.door import elsewhere
 from producers.cli.failures import BAD_INPUT, REFUSED
-from producers.cli.options import Because, By, Json, Site, Wait, asker, labels, ordered
+from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, labels, ordered
 from producers.cli.screen import as_json, say, warn
 from producers.refusals import BadOrder
 
@@ -48,6 +48,7 @@ def create(
     by: By = "",
     because: Because = "",
     wait: Wait = False,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Order a new container; prints the job's id."""
@@ -60,13 +61,13 @@ def create(
     }  # fmt: skip
     if password_stdin:
         given["password"] = sys.stdin.readline().rstrip("\r\n") or "-"  # an empty line is a bad password, not none
-    place_one(ordered(CreateContainer, given), key=key, by=by, because=because, wait=wait, json=json)
+    place_one(ordered(CreateContainer, given), key=key, by=by, because=because, wait=wait, timeout=timeout, json=json)
 
 
 @app.command()
-def check(site: Site = "", by: By = "", because: Because = "", wait: Wait = False, json: Json = False) -> None:
+def check(site: Site = "", by: By = "", because: Because = "", wait: Wait = False, timeout: Timeout = None, json: Json = False) -> None:
     """Send an order that does nothing through the whole queue, to see that all parts work together."""
-    place_one(ordered(CheckQueue, {"site": site}), key="", by=by, because=because, wait=wait, json=json)
+    place_one(ordered(CheckQueue, {"site": site}), key="", by=by, because=because, wait=wait, timeout=timeout, json=json)
 
 
 @app.command()
@@ -113,12 +114,12 @@ def _placed(sheet: order_file.Sheet, *, partial: bool, by: str, because: str) ->
     return outcome
 
 
-def place_one(order: Order, *, key: str, by: str, because: str, wait: bool, json: bool) -> None:
-    """Place one order and print its job; with `wait` follow it and leave with its exit code."""
+def place_one(order: Order, *, key: str, by: str, because: str, wait: bool, json: bool, timeout: float | None = None) -> None:
+    """Place one order and print its job; with `wait` follow it and leave with its exit code, at the latest after `timeout` seconds."""
     if elsewhere():
         from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
 
-        remote_screens.place([order], key=key, because=because, wait=wait, json=json)
+        remote_screens.place([order], key=key, because=because, wait=wait, json=json, timeout=timeout)
         return
     with door.house() as house:
         with house.database.write() as session:
@@ -129,7 +130,7 @@ def place_one(order: Order, *, key: str, by: str, because: str, wait: bool, json
             return
         from producers.cli.follow import follow  # noqa: PLC0415 - only who waits needs it
 
-        raise typer.Exit(follow(house.database, [accepted.job.id], json=json))
+        raise typer.Exit(follow(house.database, [accepted.job.id], json=json, timeout_s=timeout))
 
 
 def _opened(file: str) -> "nullcontext[BinaryIO] | BinaryIO":

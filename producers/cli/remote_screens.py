@@ -21,12 +21,12 @@ from producers.shapes import standing_of
 BULK = 500
 
 
-def place(asked: Sequence[Order], *, key: str, because: str, wait: bool, json: bool) -> None:
+def place(asked: Sequence[Order], *, key: str, because: str, wait: bool, json: bool, timeout: float | None = None) -> None:
     """Place the orders and print their jobs; with `wait` follow them and leave with their exit code."""
     with api() as house:
         taken = [house.place(order, key=key, because=because) for order in asked]
         if wait:
-            raise typer.Exit(_follow(house, [job.id for job, _ in taken], json=json))
+            raise typer.Exit(_follow(house, [job.id for job, _ in taken], json=json, timeout_s=timeout))
     if json:
         shapes = [{"ctid": job.ctid, "job": job.id, "replay": replay} for job, replay in taken]
         as_json(shapes if len(shapes) > 1 else shapes[0])
@@ -90,12 +90,12 @@ def job_watch(endings: Sequence[str] | None, *, timeout: float | None, json: boo
         raise typer.Exit(_follow(house, ids, json=json, quiet=quiet, timeout_s=timeout))
 
 
-def job_act(ending_: str, action: str, *, because: str, json: bool, wait: bool = False) -> None:
+def job_act(ending_: str, action: str, *, because: str, json: bool, wait: bool = False, timeout: float | None = None) -> None:
     """cancel, retry or password."""
     with api() as house:
         done = house.post(f"/v1/jobs/{house.find(ending_)}:{action}", because=because)
         if action == "retry" and wait:
-            raise typer.Exit(_follow(house, [done["id"]], json=json))
+            raise typer.Exit(_follow(house, [done["id"]], json=json, timeout_s=timeout))
     if action == "retry":
         as_json({"job": done["id"]}) if json else say(done["id"])
     elif json:

@@ -1,6 +1,7 @@
 """`vzq` called as a person would call it, on a state folder of its own. Redis is not there: orders are accepted all the same."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from models.database import Database
+from models.vault import make_key_file
 from producers.cli import app
 from tests.factories import GIB, make_node, make_plan, make_pool
 
@@ -20,7 +22,7 @@ Vzq = Callable[..., Result]
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the house of this test is; it is founded by the first command."""
+    """Where the house of this test is to be; nobody has founded it yet."""
     folder = tmp_path / "state"
     monkeypatch.setenv("VZQ_STATE", str(folder))
     for name in ("VZQ_DATABASE", "VZQ_REDIS_URL", "VZQ_SITE", "VZQ_SECRET_KEY_FILE", "VZQ_SSH_KEY", "VZQ_BY"):
@@ -30,7 +32,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def vzq(state: Path) -> Iterator[Vzq]:
+def founded(state: Path, sqlite_template: Path) -> Path:
+    """The same, with an empty house."""
+    state.mkdir(mode=0o700)
+    shutil.copy(sqlite_template, state / "vzq.sqlite")
+    make_key_file(state / "secret.key")
+    return state
+
+
+@pytest.fixture
+def vzq(founded: Path) -> Iterator[Vzq]:
     """`vzq("job", "list")`; exit code, standard output and standard error come back apart."""
 
     def call(*args: str, given: str | bytes | None = None) -> Result:

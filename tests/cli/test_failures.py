@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from models.database import Database
+from producers.cli import app
 from tests.cli.conftest import Vzq, rows
 from tests.factories import make_job
 
@@ -24,16 +26,25 @@ def vzq_process(*args: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run([*VZQ, *args], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_fresh_state_folder_is_founded_silently(vzq: Vzq, state: Path) -> None:
-    first = vzq("job", "list", "--json")
-    assert (first.exit_code, first.stdout, first.stderr) == (0, "[]\n", "")
+@pytest.mark.parametrize("command", [("job", "list"), ("node", "list", "--json"), ("order", "check"), ("plan", "list")])
+def test_a_folder_without_a_house_is_said_and_nothing_is_made_in_it(state: Path, command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, list(command), prog_name="vzq")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert "no house here" in result.stderr
+    assert str(state) in result.stderr
+    assert "vzq up" in result.stderr
+    assert not state.exists()
+
+
+def test_upgrade_founds_a_house_that_only_its_user_can_read(state: Path) -> None:
+    assert CliRunner().invoke(app, ["upgrade"], prog_name="vzq").exit_code == 0
     assert state.stat().st_mode & 0o777 == 0o700
     assert (state / "secret.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_unwritable_state_folder_is_a_sentence(vzq: Vzq, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for command in (("job", "list"), ("upgrade",), ("key",), ("order", "check")):
+    for command in (("upgrade",), ("key",)):
         result = vzq("--state", str(tmp_path / "file" / "state"), *command)
         assert result.exit_code == 5
         assert "the state folder" in result.stderr
@@ -48,7 +59,6 @@ def test_a_state_folder_of_somebody_else_is_a_sentence(vzq: Vzq, tmp_path: Path)
 
 
 def test_a_file_that_is_no_database_is_a_sentence(vzq: Vzq, state: Path) -> None:
-    state.mkdir()
     (state / "vzq.sqlite").write_text("this is not a database, it is a letter to my aunt " * 40)
     result = vzq("job", "list")
     assert result.exit_code == 5
@@ -62,12 +72,21 @@ def test_a_schema_of_another_version_is_a_sentence(vzq: Vzq, database: Database)
     result = vzq("job", "list")
     assert result.exit_code == 5
     assert "schema pre_9999" in result.stderr
-    assert "vzq upgrade" in result.stderr
+    assert "a newer vzq has been here" in result.stderr
+    assert vzq("upgrade").exit_code == 5
+
+
+def test_a_service_that_meets_a_newer_schema_says_so_and_does_not_start(database: Database, state: Path) -> None:
+    with database.write() as session:
+        session.execute(text("update alembic_version set version_num = 'pre_9999'"))
+    started = vzq_process("service")
+    assert started.returncode == 5
+    assert "a newer vzq has been here" in started.stderr
+    assert "Traceback" not in started.stderr
 
 
 def test_a_house_that_another_command_is_founding_is_waited_for(vzq: Vzq, state: Path) -> None:
-    state.mkdir()
-    (state / "vzq.sqlite").touch()
+    (state / "vzq.sqlite").write_bytes(b"")
     assert rows(vzq("job", "list", "--json")) == []
 
 
@@ -99,6 +118,7 @@ def test_a_password_on_the_command_line_is_refused(vzq: Vzq, url: str) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/other.sqlite"])
 def test_the_database_can_be_named_on_the_command_line(vzq: Vzq, tmp_path: Path, url: str) -> None:
+    assert vzq("--database", url.format(tmp_path), "upgrade").exit_code == 0
     assert rows(vzq("--database", url.format(tmp_path), "job", "list", "--json")) == []
     assert (tmp_path / "other.sqlite").exists()
 
@@ -183,7 +203,7 @@ def test_every_command_of_the_menu_can_be_loaded_and_explains_itself(vzq: Vzq) -
         assert vzq(name, "--help").exit_code == 0
 
 
-def test_listing_an_empty_house_is_quick_enough_for_a_person(state: Path) -> None:
+def test_listing_an_empty_house_is_quick_enough_for_a_person(founded: Path) -> None:
     assert vzq_process("job", "list", "--json").returncode == 0
     begun = time.monotonic()
     assert vzq_process("job", "list", "--json").stdout == "[]\n"

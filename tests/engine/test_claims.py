@@ -11,7 +11,7 @@ from models.errors import NodeFault, Stale, Withdrawn
 from models.fleet import Address, Container
 from models.jobs import Event, Job
 from models.kinds import CRASHES_OF_POISON
-from models.lifecycle import State
+from models.lifecycle import Cause, State
 from producers.jobs import cancel, find, resolve, retry
 from producers.refusals import BadOrder, Refusal
 from tests.engine.conftest import House
@@ -180,3 +180,47 @@ def test_a_worker_that_saw_a_jobs_own_process_die_makes_it_poison_at_once(house:
     house.clock.pass_(LEASE + timedelta(seconds=1))
     house.go_round()
     assert house.job(job.id).state is State.STUCK
+
+
+def test_a_claim_whose_answer_was_lost_is_recognised_by_its_worker(house: House) -> None:
+    job, claims = dispatched(house).id, house.claims()
+    token = house.job(job).token
+    claims.asking[job] = token
+    with house.database.write() as session:
+        assert claims.take(session, job, token) is not None
+    with house.database.write() as session:  # the same work again, as the store does when the answer of its commit is lost
+        again = claims.take(session, job, token)
+    assert again is not None
+    assert (again.token, house.job(job).state, house.job(job).crashes) == (token, State.RUNNING, 0)
+    with house.database.read() as session:
+        claimed = [event for event in session.exec(select(Event).where(Event.job_id == job)) if event.cause == Cause.CLAIMED]
+    assert len(claimed) == 1
+
+
+def test_another_worker_does_not_take_it_for_its_own(house: House) -> None:
+    job, claims = dispatched(house).id, house.claims()
+    assert house.claim(claims, job) is not None
+    other = house.claims("w2")
+    other.asking[job] = house.job(job).token
+    assert house.claim(other, job) is None
+
+
+def test_a_kind_of_a_newer_release_is_left_to_its_own_workers(house: House) -> None:
+    job = dispatched(house).id
+    with house.database.write() as session:
+        row = session.get_one(Job, job)
+        row.kind = "fold-container"
+        session.add(row)
+    assert house.claim(house.claims(), job) is None
+    assert (house.job(job).state, house.job(job).worker) == (State.DISPATCHED, None)
+
+
+def test_a_dispatcher_lets_a_kind_of_a_newer_release_wait(house: House) -> None:
+    house.worker()
+    strange, known = house.check(), house.check()
+    with house.database.write() as session:
+        row = session.get_one(Job, strange.id)
+        row.kind = "fold-container"
+        session.add(row)
+    assert house.go_round().dispatched == 1
+    assert (house.job(strange.id).state, house.job(known.id).state) == (State.QUEUED, State.DISPATCHED)

@@ -10,7 +10,7 @@ import pytest
 from models.fleet import NodeState
 from models.kinds import WEIGHT, Load, Rank
 from models.pauses import Pause, Reach
-from producers.admission import Holder, Lane, NodeView, Snapshot, Waiting, admit, explain
+from producers.admission import TRIAL_AFTER, Holder, Lane, NodeView, Snapshot, Waiting, admit, explain
 from tests.stand_ins import NOON
 
 pytestmark = pytest.mark.quick
@@ -43,6 +43,8 @@ REASONS: list[tuple[str, Snapshot, str]] = [
     ("node", picture(waiting(1), nodes={}), "node n1 is not enrolled"),
     ("node", picture(waiting(1), nodes={"n1": node(state=NodeState.DRAINING)}), "node n1 is draining"),
     ("breaker", picture(waiting(1), nodes={"n1": node(broken_until=SOON, finding="disk full")}), "disk full; tried again at 12:01:00"),
+    ("breaker", picture(waiting(1), nodes={"n1": node(broken_until=NOON, finding="no answer")}), "vzq looks at it first"),
+    ("breaker", picture(waiting(1), nodes={"n1": node(faults=2, busy={Load.EXEC: 1})}), "one job is tried there"),
     ("slot", picture(waiting(1, load=Load.CREATE), nodes={"n1": node(busy={Load.CREATE: 2})}), "all 2 create slots of node n1 are busy"),
     ("worker", picture(waiting(1), slots=0), "no worker of site main is alive"),
     ("worker", picture(waiting(1), slots=4, busy={Rank.ORDER: 4}), "all 4 provision slots of the workers of site main are busy"),
@@ -56,6 +58,19 @@ def test_a_job_that_waits_has_a_reason(code: str, snapshot: Snapshot, sentence: 
     assert outcome.stay["job-00001"].code == code
     assert sentence in outcome.stay["job-00001"].text
     assert explain(snapshot, snapshot.waiting[0])[0] == outcome.stay["job-00001"]
+
+
+def test_of_a_node_that_was_ill_a_look_goes_first_and_then_one_job() -> None:
+    jobs = [waiting(1), waiting(2), waiting(3, load=Load.LOOK)]
+    looks = {Load.LOOK: 2, Load.EXEC: 8}
+    assert admit(picture(*jobs, nodes={"n1": node(broken_until=NOON, faults=1, slots=looks)})).go == ("job-00003",)
+    assert admit(picture(*jobs[:2], nodes={"n1": node(faults=1, slots=looks)})).go == ("job-00001",)
+    assert admit(picture(*jobs[:2], nodes={"n1": node(slots=looks)})).go == ("job-00001", "job-00002")
+
+
+def test_a_node_that_nobody_looks_at_is_tried_with_one_job_after_a_while() -> None:
+    long_ago = NOON - TRIAL_AFTER
+    assert admit(picture(waiting(1), waiting(2), nodes={"n1": node(broken_until=long_ago, faults=1)})).go == ("job-00001",)
 
 
 def test_all_reasons_are_told_and_not_only_the_first() -> None:

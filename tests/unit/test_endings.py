@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import Session, select
 
 from models.database import Database
-from models.errors import JobError, Locked, NodeFault, Permanent, Retryable, Unexpected
+from models.errors import JobError, Locked, NodeFault, Permanent, Retryable, Unexpected, Unreachable
 from models.fleet import Node
 from models.house import Secret
 from models.jobs import Event, Job
@@ -38,11 +38,13 @@ def session(tmp_path: Path, sqlite_template: Path) -> Iterator[Session]:
     database.close()
 
 
-def ended(session: Session, change: Callable[..., None], state: State = State.RUNNING, kind: str = "create-container", **given: Any) -> Job:
+def ended(
+    session: Session, change: Callable[..., None], state: State = State.RUNNING, kind: str = "create-container", now: datetime = NOON, **given: Any
+) -> Job:
     job = make_job(kind, state=state, **(HELD | given))
     session.add(job)
     session.flush()
-    change(session, job, NOON)
+    change(session, job, now)
     session.flush()
     return job
 
@@ -96,15 +98,33 @@ def test_a_job_that_goes_back_starts_counting_anew(session: Session) -> None:
 
 
 def test_an_ill_node_opens_its_breaker_longer_each_time_and_burns_no_attempt(session: Session) -> None:
-    pauses = []
+    pauses, now = [], NOON
     fault = NodeFault("the disk is full", finding="disk-full")
     for _ in range(8):
-        job = ended(session, partial(endings.node_fault, fault=fault, rng=random.Random(1)), begun=True)
+        job = ended(session, partial(endings.node_fault, fault=fault, rng=random.Random(1)), now=now, begun=True)
         node = session.get_one(Node, "n1")
         assert (job.state, job.attempts, node.finding, node.finding_why) == (State.QUEUED, 0, "disk-full", "the disk is full")
         assert node.broken_until is not None
-        pauses.append((node.broken_until - NOON).total_seconds())
+        pauses.append((node.broken_until - now).total_seconds())
+        now = node.broken_until
     assert pauses == [15, 30, 60, 120, 240, 300, 300, 300]
+
+
+def test_many_jobs_that_meet_one_fault_open_the_breaker_once(session: Session) -> None:
+    for _ in range(8):
+        job = ended(session, partial(endings.node_fault, fault=Unreachable("no answer"), rng=random.Random(1)))
+    node = session.get_one(Node, "n1")
+    assert (node.faults, node.broken_until) == (1, NOON + timedelta(seconds=5))
+    assert NOON < job.due_at < NOON + timedelta(seconds=7)
+
+
+def test_a_job_that_ends_well_on_trial_proves_that_its_node_is_well(session: Session) -> None:
+    node = session.get_one(Node, "n1")
+    node.faults, node.finding = 3, "disk-full"
+    ended(session, partial(endings.finished, result={}))
+    assert session.get_one(Node, "n1").faults == 3  # it was claimed before the fault
+    ended(session, partial(endings.finished, result={}, trial=True))
+    assert (session.get_one(Node, "n1").faults, session.get_one(Node, "n1").finding) == (0, "")
 
 
 def test_a_fault_without_a_node_in_the_fleet_burns_attempts(session: Session) -> None:

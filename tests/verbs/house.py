@@ -31,6 +31,7 @@ from models.standing import Standing
 from models.vault import Vault, make_key_file
 from ops.simnode.control import carry_out
 from ops.simnode.lab import Lab, LabSettings
+from producers.admission import TRIAL_AFTER
 from producers.dispatcher import Dispatcher
 from producers.intake import Intake
 from tests.factories import make_plan, make_pool
@@ -228,7 +229,8 @@ class VerbHouse:
         now = self.clock.now()
         with self.database.read() as session:
             waiting = col(Job.state).in_((State.QUEUED, State.UNDOING)), col(Job.due_at) > now
-            hours = [*session.exec(select(Job.due_at).where(*waiting)), *session.exec(select(Node.broken_until).where(col(Node.broken_until) > now))]
+            tried = [until + TRIAL_AFTER for until in session.exec(select(Node.broken_until)) if until is not None]
+            hours = [*session.exec(select(Job.due_at).where(*waiting)), *(hour for hour in tried if hour > now)]
         if hours:
             self.clock.ahead += min(hour for hour in hours if hour is not None) - now
             self._woken.set()

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from models.clock import Clock
-from models.errors import Permanent, Unexpected
+from models.errors import UNREACHABLE, Permanent, Unexpected
 from models.fleet import Node, NodeState
 from models.house import raise_token
 from models.jobs import Job
@@ -109,7 +109,9 @@ def remember(session: Session, job: Job, node: Node, answer: dict[str, Any], now
     abilities = answer.pop("abilities")
     node.abilities, node.dialect = abilities, abilities["dialect"]
     node.memory_bytes, node.disk_bytes = abilities["memory_bytes"], abilities["disk_bytes"]
-    node.seen_at, node.broken_until, node.faults, node.finding, node.finding_why = now, None, 0, "", ""
+    if node.finding == UNREACHABLE:
+        node.faults = 0  # it answers: that is all there was to prove; any other fault is only disproved by a job (endings.finished)
+    node.seen_at, node.broken_until, node.finding, node.finding_why = now, None, "", ""
     session.add(node)
     if not raise_token(session, answer["highest_token"]):
         node.finding, node.finding_why = "token leap", f"its ledger knows token {answer['highest_token']}, which no house of ours has drawn"
