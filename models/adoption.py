@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from sqlmodel import Session, col, select
 
 from models.errors import Permanent
-from models.fleet import Address, Container, ContainerState, Node, Pool
-from models.jobs import Job
+from models.fleet import Address, Container, ContainerState, Node, Plan, Pool
+from models.jobs import Job, SpentKey
 from models.standing import Standing
 from models.whitelist import Address as AddressText
 from models.whitelist import HostName, Word
@@ -43,7 +43,8 @@ def adopted(session: Session, job: Job, *, now: datetime) -> None:
     pools = _claim_addresses(session, job, addresses, now=now)
     row = row or Container(ctid=job.ctid, node=job.node, site=job.site, state=ContainerState.PRESENT, since=now)
     row.node, row.site, row.state, row.since = job.node, node.site if node else job.site, ContainerState.PRESENT, now
-    row.name, row.hostname, row.customer = name, _checked(_HOSTNAME, seen["hostname"]) or "", job.order.get("customer")
+    row.name, row.hostname = name, _checked(_HOSTNAME, seen["hostname"]) or ""
+    row.plan, row.customer = _sold(session, job, seen)
     row.template, row.searchdomain = _checked(_WORD, seen["template"]) or "", _checked(_HOSTNAME, seen["searchdomain"])
     row.nameservers = [server for text in seen["nameservers"] if (server := _checked(_ADDRESS, text)) is not None]
     for size, amount in seen["sizes"].items():
@@ -55,6 +56,19 @@ def adopted(session: Session, job: Job, *, now: datetime) -> None:
     if node is not None:
         _no_stranger(node, row, addresses)
         session.add(node)
+
+
+def _sold(session: Session, job: Job, seen: dict[str, Any]) -> tuple[str, str | None]:
+    """The plan and the customer: of the job whose mark it carries, where that is known; else the one plan that sells exactly these sizes."""
+    maker, spent = session.get(Job, seen["mark"]), session.exec(select(SpentKey).where(SpentKey.job_id == seen["mark"])).first()
+    customer = job.order.get("customer") or (maker.customer if maker else spent.customer if spent else None)
+    plans = [
+        plan.name
+        for plan in session.exec(select(Plan).order_by(Plan.name)).all()
+        if all(getattr(plan, size) == amount for size, amount in seen["sizes"].items() if size != "inodes")
+    ]
+    ordered = maker.order.get("plan") if maker else None
+    return ordered if ordered in plans else plans[0] if len(plans) == 1 else "", customer
 
 
 def _mark_is_free(session: Session, job: Job, mark: str) -> None:

@@ -22,6 +22,7 @@ from sqlmodel import Session
 from models.clock import Clock, SystemClock
 
 ASKED = "vzq_asked"  # in the session: the server's time and when it was asked
+MIGRATIONS = files("models") / "migrations"
 BUSY_MS = 20_000  # how long a writer waits for its turn on SQLite
 
 
@@ -83,13 +84,32 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring the schema up to date; safe to repeat, and for several processes at once. Raises SchemaError when a newer vzq was here."""
+        with self.rebuild() as connection:
+            _not_newer(_revision(connection))
+            self.migrate(connection)
+
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """One transaction that may change the schema, while nobody else does."""
         with self._writing.begin() as connection:
             if not self.on_sqlite:
                 connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number("schema")})
-            config = _alembic()
-            _not_newer(_revision(connection))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            yield connection
+
+    def migrate(self, connection: Connection, revision: str = "head") -> None:
+        """Bring the schema up to a revision, within the caller's transaction (`rebuild`)."""
+        config = _alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Everything as it is at one moment, however long it is read; keeps nobody from writing."""
+        with self.engine.connect() as connection:
+            if not self.on_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)  # noqa: PLW2901
+            with connection.begin():
+                yield connection
 
     def check_schema(self) -> None:
         """Raises SchemaError when `upgrade` has not been run, or when a newer vzq has changed the schema."""
@@ -99,6 +119,16 @@ class Database:
         wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
         if found != wanted:
             raise SchemaError(f"the database is at schema {found or 'none'}, this vzq needs {wanted}; run `vzq upgrade`")
+
+    @staticmethod
+    def revision(connection: Connection) -> str | None:
+        """The revision of the schema that is there; None where there is none."""
+        return _revision(connection)
+
+    @staticmethod
+    def knows(revision: str) -> bool:
+        """This program has the revision in its history."""
+        return any(script.revision == revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
 
     def close(self) -> None:
         """Give all connections back."""
@@ -142,7 +172,7 @@ def _lock_number(name: str) -> int:
 
 def _alembic() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(files("models") / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 

@@ -19,6 +19,7 @@ class Finding(SQLModel, table=True):
     node: str = Field(index=True)
     subject: str  # the container's id, or what else it is about
     why: str = Field(default="", sa_type=Text)  # a sentence for the operator
+    mark: str | None = None  # of an unknown container: the job of ours whose mark it carries
     repair: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # the order that would mend it; empty: a person must look
     first_seen: datetime = Field(sa_type=Instant)
     last_seen: datetime = Field(sa_type=Instant)

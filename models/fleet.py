@@ -46,7 +46,9 @@ class Node(SQLModel, table=True):
     foreign_containers: int = 0  # what was on it without a row when it was last looked at: it takes room all the same
     foreign_ram_bytes: int = Field(default=0, sa_type=BigInteger)
     foreign_disk_bytes: int = Field(default=0, sa_type=BigInteger)
-    foreign_addresses: list[str] = Field(default_factory=list, sa_type=JSON)  # theirs: never given out
+    foreign_addresses: list[str] = Field(default_factory=list, sa_type=JSON)  # on it, but nobody's there by the rows: never given out
+    unseen: bool = False  # not looked at since the database was restored: until then it gets nothing but looks
+    bars: bool = False  # unseen, and nobody said to go on without it: its site gives out no place and no address
 
     def slots_for(self, load: Load) -> int:
         """How many jobs of this load may run on the node at once."""

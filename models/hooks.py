@@ -25,7 +25,11 @@ class Webhook(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """One event on its way to one webhook; the row is the queue, as for jobs."""
 
-    __table_args__ = (UniqueConstraint("webhook", "event"), Index("delivery_due", "state", "due_at"))
+    __table_args__ = (
+        UniqueConstraint("webhook", "event"),
+        Index("delivery_due", "state", "due_at"),
+        Index("delivery_subject", "webhook", "subject", "sequence"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
     webhook: str = Field(index=True)

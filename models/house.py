@@ -27,6 +27,7 @@ class Counter(SQLModel, table=True):
     value: int = Field(sa_type=BigInteger)
 
 
+RESTORE_LEAP = 10_000_000  # tokens, event numbers: drawn by nobody between a backup and its restore, one hopes; the nodes' ledgers are asked as well
 TOKEN_LEAP = 1_000_000_000  # no house draws so many between two looks; a node that says more is lying, or belonged to another house
 
 
@@ -38,6 +39,16 @@ def raise_token(session: Session, highest: int) -> bool:
     counter.value = max(counter.value, highest)
     session.add(counter)
     return True
+
+
+PRUNED = "pruned"  # the counter with the highest event number that was pruned: up to it, events are missing
+
+
+def note_pruned(session: Session, number: int) -> None:
+    """Events up to this number are no longer all there."""
+    counter = session.get(Counter, PRUNED) or Counter(name=PRUNED, value=0)
+    counter.value = max(counter.value, number)
+    session.add(counter)
 
 
 class Credit(SQLModel, table=True):

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from datetime import datetime
 
 from ulid import ULID
 
@@ -24,3 +25,8 @@ class JobIds:
             fresh = (milliseconds << 80) | self._rng.getrandbits(80)
             self._last = fresh if fresh >> 80 > self._last >> 80 else self._last + 1
             return str(ULID.from_bytes(self._last.to_bytes(16, "big")))
+
+
+def first_id_at(moment: datetime) -> str:
+    """The lowest id that a job accepted at this moment can have."""
+    return str(ULID.from_bytes((int(moment.timestamp() * 1000) << 80).to_bytes(16, "big")))

@@ -61,6 +61,7 @@ class Job(SQLModel, table=True):
     attempts: int = 0  # runs that ended in a Retryable; waits for an ill node are not counted
     crashes: int = 0  # workers that died under it
     token: int = Field(default=0, sa_type=BigInteger)  # drawn anew at each dispatch from one ever-growing sequence
+    lost_above: int | None = Field(default=None, sa_type=BigInteger)  # it was open when a backup was made: higher tokens are of the time that is lost
     lease_until: datetime | None = Field(default=None, sa_type=Instant)  # set while dispatched, and while a worker has it
     worker: str | None = None  # who has it; None while the message is on its way
     cancel_asked: bool = False
@@ -109,3 +110,18 @@ class Begun(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Instant)
     outcome: str | None = None  # "ok", "void", "vanished", or the class of the error; None while nobody knows
     code: int | None = None  # exit code, where there was one
+
+
+class SpentKey(SQLModel, table=True):
+    """The key of a job whose history was pruned: the order that it stood for is never carried out a second time."""
+
+    __tablename__ = "spent_key"
+
+    key: str = Field(sa_column=Column(String(255), primary_key=True))
+    digest: str
+    job_id: str = Field(index=True)
+    kind: str
+    state: State = Field(sa_type=choice(State))  # in which it ended
+    ended_at: datetime = Field(sa_type=Instant)
+    customer: str | None = None
+    ctid: int | None = Field(default=None, sa_column=Column("container", Integer))

@@ -35,6 +35,10 @@ class Picked:
 
 def pick(session: Session, here: Chart, wish: Wish, *, now: datetime) -> list[Picked]:
     """Free addresses, IPv4 first; raises BadOrder for pools that there are not, NoRoom where one is lacking."""
+    if here.unknown:
+        first = here.unknown[0]
+        why = f"since the database was restored it is not known which addresses it has; bring it back, or go on without it: vzq node drain {first}"
+        raise NoRoom("no address is given out yet", dict.fromkeys(here.unknown, why))
     pools = _pools(session, here, wish.pools)
     if not pools:
         raise NoRoom(f"site {here.site} has no address pool; add one with `vzq pool add`", {})

@@ -77,6 +77,7 @@ class NodeView:
     broken_until: datetime | None = None
     faults: int = 0  # in a row; until a job there has ended well one at a time is tried
     finding: str = ""
+    unseen: bool = False  # since the database was restored
     keeps: frozenset[str] = frozenset()  # jobs that began here: they finish even while it drains
 
 
@@ -215,6 +216,8 @@ class _Book:
             return
         if node.state != NodeState.ACTIVE and job.id not in node.keeps:
             yield Reason("node", f"node {name} is {node.state}; `vzq node activate {name}` lets it take work")
+        if node.unseen and job.load is not Load.LOOK:
+            yield Reason("unseen", f"node {name} was not looked at since the database was restored; see `vzq job list --kind observe-node`")
         if node.broken_until is not None and node.broken_until > self._now:
             yield Reason("breaker", f"node {name}: {node.finding}; tried again at {node.broken_until:%H:%M:%S}", until=node.broken_until)
         elif load != Load.LOOK:

@@ -41,6 +41,7 @@ class Chart:
         self._counter: Counter | None = None
         self._ids: set[int] = set()
         self._free: dict[str, Iterator[str]] = {}
+        self.unknown = [node.name for node in self.nodes if node.bars]  # what addresses are on them nobody knows
         self._barred = frozenset(address for node in self.nodes for address in node.foreign_addresses) | barred(session, site)
 
     def _read_taken(self) -> None:
@@ -152,6 +153,8 @@ def chart(database: Database, session: Session, site: str) -> Chart:
 def _closed(node: Node, now: datetime) -> str:
     if node.state is not NodeState.ACTIVE:
         return "still being enrolled" if node.state is NodeState.NEW else str(node.state)
+    if node.unseen:
+        return "not looked at since the database was restored"
     if node.broken_until is not None and node.broken_until > now:
         return f"broken ({node.finding})"
     return ""

@@ -112,6 +112,7 @@ def finding_shape(finding: Finding) -> dict[str, Any]:
         "node": finding.node,
         "subject": finding.subject,
         "why": finding.why,
+        "mark": finding.mark,
         "repair": finding.repair or None,
         "first_seen": stamp(finding.first_seen),
         "last_seen": stamp(finding.last_seen),

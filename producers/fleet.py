@@ -37,6 +37,7 @@ def turn(session: Session, node: Node, state: NodeState, *, by: str, because: st
     if node.state == NodeState.NEW:
         raise Refusal(f"node {node.name} is not enrolled yet; see `vzq job list --kind enrol-node`, or run `vzq node add` again")
     node.state = state
+    node.bars = node.bars and state is not NodeState.DRAINING  # whoever drains it goes on without knowing what is there
     if state is NodeState.ACTIVE:
         node.broken_until, node.faults, node.finding, node.finding_why = None, 0, "", ""
     session.add(node)

@@ -11,7 +11,7 @@ from models.database import Database
 from models.fleet import Node, NodeState
 from models.house import HANDOUT, Secret
 from models.ids import JobIds
-from models.jobs import Event, Job
+from models.jobs import Event, Job, SpentKey
 from models.kinds import KINDS
 from models.lifecycle import Cause, State
 from models.orders import (
@@ -34,7 +34,7 @@ from producers.chart import chart
 from producers.execs import prepare as prepare_exec
 from producers.moves import prepare as prepare_move
 from producers.passwords import generate
-from producers.refusals import BadOrder, KeyReused, NoRoom
+from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom
 from producers.reserve import check, reserve
 from producers.strays import prepare as prepare_stray
 from producers.verbs import prepare
@@ -75,6 +75,9 @@ class Intake:
                 if known.digest != digest:
                     raise KeyReused(key, known.id, _differing(known.order, asked))
                 return Accepted(known, replay=True)
+            spent = session.get(SpentKey, key)
+            if spent is not None:
+                raise KeySpent(key, spent.job_id, f"{spent.state} {spent.ended_at:%Y-%m-%d}", same=spent.digest == digest)
         now = self._database.now(session)
         job_id = self._ids.next()
         rules = KINDS[order.kind]

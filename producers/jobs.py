@@ -101,7 +101,7 @@ def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str
         raise Refusal(f"job {job.id} is past the point of no return (step {job.step}); choose go-on, accept or give-up")
     cause, meaning = CHOICES[choice]
     event = job.move(cause, now=now, why=f"{by}: {meaning}" + (f" ({because})" if because else ""), by=by, choice=choice)
-    job.due_at, job.crashes, job.attempts = now, 0, 0
+    job.due_at, job.crashes, job.attempts, job.lost_above = now, 0, 0, None
     job.cancel_asked = job.cancel_asked and choice != "go-on"
     job.deadline = max(job.deadline, now + job.rules.deadline)
     if event.state == State.DONE:

@@ -24,6 +24,17 @@ class KeyReused(Refusal):
         self.fields = list(fields)
 
 
+class KeySpent(Refusal):
+    """The key is of a job whose history was pruned: what became of it is known, its order is not kept any more."""
+
+    def __init__(self, key: str, job_id: str, ended: str, *, same: bool) -> None:
+        what = "this very order" if same else "another order"
+        super().__init__(
+            f"key {key!r} was used for {what}, job {job_id} ({ended}), whose history was pruned; nothing was ordered, a new order needs a new key"
+        )
+        self.job_id = job_id
+
+
 class NoRoom(Refusal):
     """No node, id or address can be had; `reasons` says why not, node by node or pool by pool."""
 

@@ -25,6 +25,7 @@ from producers.house import House, open_house
 from producers.metrics import DispatcherMeters, FromDatabase
 from producers.passwords import Unfetched
 from producers.periodic import Observation, Purges
+from producers.pruning import KeepSettings, Pruner
 from producers.webhooks.deliver import Deliverer
 from producers.webhooks.settings import WebhookSettings
 
@@ -58,6 +59,7 @@ class Service:
         self._observation = Observation(house.database, house.intake)
         self._deliverer = Deliverer(house.database, house.vault, house.clock, networks=WebhookSettings().networks)
         self._purges = Purges(house.database, house.intake)
+        self._pruner = Pruner(house.database, house.clock, KeepSettings())
         self._unfetched = Unfetched(house.database, kept=settings.password_kept)
         self._meters = DispatcherMeters(registry)
         registry.register(FromDatabase(house.database))
@@ -107,6 +109,7 @@ class Service:
             self._guarded(self._observation.run_once)
             self._guarded(self._unfetched.run_once)
             self._guarded(self._purges.run_once)
+            self._guarded(self._pruner.run_once)
 
     def _webhooks(self) -> None:
         while not self._stopping.wait(WEBHOOKS_S):

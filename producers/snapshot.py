@@ -130,6 +130,7 @@ def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) ->
             broken_until=node.broken_until,
             finding=node.finding_why or node.finding,
             faults=node.faults,
+            unseen=node.unseen,
             keeps=frozenset(keeps[node.name]),
         )
         for node in rows

@@ -23,6 +23,7 @@ class Difference:
     subject: str
     why: str  # a sentence for the operator
     repair: dict[str, Any] = field(default_factory=dict)  # empty: a person must look
+    mark: str | None = None  # of an unknown container, where it is one of ours
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Books:
     addresses: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of those containers
     elsewhere: Mapping[int, str] = field(default_factory=dict)  # id → another node that has it, by its row or by its last look
     holders: Mapping[str, int] = field(default_factory=dict)  # address → whose it is by the rows, on whatever node
-    strangers: Mapping[str, str] = field(default_factory=dict)  # address → another node on which a container without a row has it
+    strangers: Mapping[str, str] = field(default_factory=dict)  # address → another node on which a container has it that by the rows has not
     ended: Mapping[str, bool] = field(default_factory=dict)  # job whose mark was seen → has it ended; others this database does not know
     busy: frozenset[int] = frozenset()  # a job is at work on them, or was since the node was asked
     pooled: Callable[[str], bool] = lambda _address: False  # is it an address that we give out?
@@ -42,7 +43,7 @@ class Books:
 
 @dataclass(frozen=True)
 class Strangers:
-    """What is on the node without a row: it takes room, and its addresses are taken."""
+    """What is on the node without a row: it takes room. Taken are its addresses, and those that others have beyond what their rows say."""
 
     count: int
     ram_bytes: int
@@ -63,7 +64,8 @@ def strangers(sights: Sequence[Sight], books: Books, driver: Driver) -> Stranger
     """The sum over what has no row on this node; unlimited ones count as far as their limits can be read."""
     unknown = [sight for sight in sights if sight.exists and not _known(books.containers.get(sight.ctid))]
     limits = [driver.limits(sight) for sight in unknown]
-    addresses = sorted({address for sight in unknown for address in plain_addresses(sight)})
+    shown = {(address, sight.ctid) for sight in sights if sight.exists for address in plain_addresses(sight)}
+    addresses = sorted({address for address, ctid in shown if books.holders.get(address) != ctid})
     return Strangers(len(unknown), sum(one.ram_bytes for one in limits), sum(one.disk_bytes for one in limits), tuple(addresses))
 
 
@@ -112,11 +114,12 @@ _ENDED = {True: "has ended", False: "is still open", None: "this database does n
 def _unknown(sight: Sight, books: Books, driver: Driver) -> Difference:
     ct, limits = sight.ctid, driver.limits(sight)
     what = f"container {ct} ({'running' if sight.running else 'stopped'}, {limits.ram_bytes >> 20} MiB) is on {books.node} and not in the books"
+    mark = sight.marker if sight.marker is not None and JOB_ID.fullmatch(sight.marker) else None
     if sight.marker is not None:
         what += f"; it carries the mark of job {_shown(sight.marker)}, which {_ENDED[books.ended.get(sight.marker)]}"
     if ct in books.elsewhere:
-        return Difference("unknown-container", str(ct), f"{what}; {books.elsewhere[ct]} has the same id, so it cannot be adopted")
-    return Difference("unknown-container", str(ct), what, {"kind": "adopt-container", "node": books.node, "ctid": ct})
+        return Difference("unknown-container", str(ct), f"{what}; {books.elsewhere[ct]} has the same id, so it cannot be adopted", mark=mark)
+    return Difference("unknown-container", str(ct), what, {"kind": "adopt-container", "node": books.node, "ctid": ct}, mark)
 
 
 def _debris(sight: Sight, books: Books) -> Difference:
@@ -259,7 +262,7 @@ def _shared(sights: Sequence[Sight], books: Books) -> Iterator[Difference]:
         for ctid in set(here):
             others = [f"container {other}" for other in sorted(everyone - {ctid})]
             if address in books.strangers and ctid not in books.elsewhere:
-                others.append(f"a container without a row on {books.strangers[address]}")
+                others.append(f"a container on {books.strangers[address]} that has it without the books' knowing")
             if others and not everyone & books.busy:
                 shared.setdefault(ctid, []).append(f"{address} with {', '.join(others)}")
     for ctid, what in sorted(shared.items()):

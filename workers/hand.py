@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from models.clock import Clock
 from models.jobs import Begun
+from workers import history
 from workers.claims import Claim
 from workers.commands import Command, Finished
 from workers.metrics import WorkerMeters
@@ -41,6 +42,8 @@ class Hand:
     async def greet(self) -> list[Begun]:
         """Raise the node's highest token for this container to ours; the runs of this job that still move there."""
         self._claim.check(self._clock)
+        if self._claim.job.lost_above is not None:
+            history.refuse_lost(await self._runner.ledger(str(self._ctid)), self._claim.job, self._link.node)
         ledger = await self._runner.fence(str(self._ctid), self._claim.token, self._claim.job.id)
         self._steps_begun |= {run.step for run in ledger.runs if run.direction is Direction.DO and run.outcome is not Outcome.VOID}
         return [

@@ -61,7 +61,7 @@ def record(session: Session, node: str, differences: Iterable[Difference], *, no
             finding = Finding(kind=difference.kind, node=node, subject=difference.subject, first_seen=now, last_seen=now)
         elif finding.gone_at is not None:
             finding.first_seen, finding.gone_at, finding.job_id = now, None, None  # it came back
-        finding.why, finding.repair, finding.last_seen = difference.why, difference.repair, now
+        finding.why, finding.repair, finding.mark, finding.last_seen = difference.why, difference.repair, difference.mark, now
         session.add(finding)
     for finding in known.values():
         if finding.gone_at is None and not untouched(finding):

@@ -213,6 +213,7 @@ class Finding(BaseModel):
     node: str
     subject: str
     why: str
+    mark: str | None = Field(description="Of an unknown container: the job of this house whose mark it carries.")
     repair: dict[str, Any] | None = Field(description="The order that would mend it; null: a person must look.")
     first_seen: datetime
     last_seen: datetime

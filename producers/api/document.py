@@ -43,6 +43,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     codes = set(EVERYWHERE) | (set(BEHIND_THE_GATE) if behind else set())
     if "{" in path:
         codes.add(404)
+    if path == "/v1/events":
+        codes.add(410)
     if method != "get":
         codes.add(409)
     responses = operation["responses"]

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from models.kinds import KINDS
 from models.vault import VaultError
-from producers.refusals import BadOrder, KeyReused, NoRoom, Refusal
+from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom, Refusal
 
 RETRY_AFTER_S = 2
 AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeout)  # the database does not answer, or not soon enough
@@ -25,6 +25,7 @@ TITLES = {
     405: ("method-not-allowed", "This cannot be done here"),
     408: ("too-slow", "The request did not arrive in time"),
     409: ("refused", "The order was refused"),
+    410: ("gone", "It is no longer kept"),
     413: ("too-large", "The request is too large"),
     415: ("unsupported-media-type", "The body must be JSON"),
     422: ("invalid", "The request is wrong"),
@@ -107,6 +108,8 @@ def _refusal(error: Refusal) -> Fault:
         case KeyReused():
             said = dict.fromkeys(error.fields, "differs from the order that this key stands for")
             return Fault(422, str(error), errors=said, kind="key-reused", job=error.job_id)
+        case KeySpent():
+            return Fault(409, str(error), kind="key-spent", job=error.job_id)
         case NoRoom():
             return Fault(409, str(error), reasons=error.reasons, kind="no-room")
     return Fault(409, str(error))

@@ -37,7 +37,7 @@ def settings() -> Settings:
 @contextmanager
 def database() -> Iterator[Database]:
     """For commands that read, or write without placing orders."""
-    _here()
+    insist_here()
     chosen = settings()
     opened = Database(chosen.database_url)
     try:
@@ -50,7 +50,7 @@ def database() -> Iterator[Database]:
 @contextmanager
 def house() -> "Iterator[House]":
     """For commands that place orders."""
-    _here()
+    insist_here()
     import structlog  # noqa: PLC0415 - with dramatiq and redis 0.3 s that commands which only read need not pay
 
     from producers.house import open_house  # noqa: PLC0415
@@ -71,7 +71,8 @@ def elsewhere() -> bool:
     return bool(os.environ.get("VZQ_URL"))
 
 
-def _here() -> None:
+def insist_here() -> None:
+    """For commands that cannot do with a house elsewhere; raises Unusable."""
     if elsewhere():
         raise Unusable(f"this command works on the house itself, not over {os.environ['VZQ_URL']}; leave out --url and VZQ_URL")
 

@@ -8,9 +8,11 @@ from producers.cli import door
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table
 from producers.findings import Repair, find, finding_shape, findings, rehearse, repair, repair_shape
+from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="What is not as the books say, and the orders that mend it.")
 Id = Annotated[int, typer.Argument(metavar="ID", help="The finding's number.")]
+Ids = Annotated[int | None, typer.Argument(metavar="[ID]", help="The finding's number; or all of a kind with --all --kind.")]
 
 
 @app.command("list")
@@ -67,7 +69,11 @@ def show(number: Id, json: Json = False) -> None:
 
 @app.command("repair")
 def repair_(
-    number: Id,
+    number: Ids = None,
+    every: Annotated[bool, typer.Option("--all", help="All of the --kind that have a repair; of unknown containers those with our mark.")] = False,
+    kind: Annotated[str, typer.Option("--kind", help="With --all: of this kind, e.g. unknown-container.")] = "",
+    node: Annotated[str, typer.Option("--node", help="With --all: only this node's.")] = "",
+    strangers: Annotated[bool, typer.Option("--strangers", help="With --all: unknown containers without our mark, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the order and what it would do; nothing is written.")] = False,
     by: By = "",
     because: Because = "",
@@ -76,6 +82,13 @@ def repair_(
     json: Json = False,
 ) -> None:
     """Order what mends it; prints the job's id. While that order is open the same one is given back."""
+    if (number is None) is not every or (every and not kind):
+        raise BadOrder({"ID": "give the number of one finding, or --all with --kind KIND"})
+    if number is None:
+        from producers.cli.finding_all import repair_all  # noqa: PLC0415 - seldom needed
+
+        repair_all(kind=kind, node=node, strangers=strangers, dry_run=dry_run, by=asker(by), because=because, wait=wait, json=json)
+        return
     with door.house() as house:
         if dry_run:
             _tell(rehearse(house.database, house.intake, number, by=asker(by)), json=json)

@@ -40,6 +40,9 @@ MENU: dict[str, Entry] = {
     "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),
     "service": Entry("producers.cli.house", "service", "Run the service: dispatcher, periodic orders, metrics.", HOUSE),
     "worker": Entry("producers.cli.house", "worker", "Run a worker on this management host.", HOUSE),
+    "backup": Entry("producers.cli.backup", "backup", "Write a backup, while everything runs.", HOUSE),
+    "restore": Entry("producers.cli.restore", "restore", "Bring a house back from a backup.", HOUSE),
+    "prune": Entry("producers.cli.prune", "prune", "Forget history by age now, as the service does by itself.", HOUSE),
     "upgrade": Entry("producers.cli.house", "upgrade", "Bring the database schema up to date.", HOUSE),
     "key": Entry("producers.cli.house", "key", "Print this management host's public ssh key.", HOUSE),
 }

@@ -2,12 +2,7 @@
 
 import ast
 import inspect
-import os
 import re
-import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +13,6 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from models import errors
-from models.database import Database
-from models.house import Counter
 from models.vault import Vault
 from producers.jobs import CHOICES
 from tests.docs.pages import ROOT, called, calls, codes, first_text, names, page, sources, tables
@@ -92,29 +85,6 @@ def test_every_class_of_error_is_in_the_table_and_nothing_else() -> None:
 @pytest.mark.quick
 def test_every_choice_for_a_stuck_job_is_in_the_table_and_nothing_else() -> None:
     assert names(PAGE, "`vzq job resolve JOB …`") == set(CHOICES)
-
-
-def test_the_recipe_for_a_restore_raises_the_tokens(tmp_path: Path, sqlite_template: Path) -> None:
-    recipe = re.search(r"python - <<'END'\n(.*?)\n    END\n", PAGE, re.DOTALL)
-    assert recipe
-    (tmp_path / "vzq.sqlite").write_bytes(sqlite_template.read_bytes())
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VZQ_")}
-    environment = kept | {"VZQ_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", textwrap.dedent(recipe[1])], env=environment, check=True, timeout=60)
-    database = Database(f"sqlite:///{tmp_path / 'vzq.sqlite'}")
-    with database.read() as session:
-        assert session.get_one(Counter, "token").value == 1_000_000
-    database.close()
-
-
-def test_the_recipe_for_a_backup_copies_what_is_there(tmp_path: Path, sqlite_template: Path) -> None:
-    recipe = re.search(r"python -c '(import sqlite3.*?)' STATE", PAGE)
-    assert recipe
-    copy = tmp_path / "copy"
-    subprocess.run([sys.executable, "-c", recipe[1], sqlite_template, copy], check=True, timeout=60)
-    with sqlite3.connect(copy) as connection:
-        assert connection.execute("select count(*) from sqlite_master where name = 'job'").fetchone() == (1,)
-    connection.close()
 
 
 @pytest.mark.quick

@@ -112,13 +112,14 @@ def remember(session: Session, job: Job, node: Node, answer: dict[str, Any], now
     if node.finding == UNREACHABLE:
         node.faults = 0  # it answers: that is all there was to prove; any other fault is only disproved by a job (endings.finished)
     node.seen_at, node.broken_until, node.finding, node.finding_why = now, None, "", ""
-    session.add(node)
     if not raise_token(session, answer["highest_token"]):
         node.finding, node.finding_why = "token leap", f"its ledger knows token {answer['highest_token']}, which no house of ours has drawn"
+    session.add(node)
     shown: list[Sight] | str = answer.pop("shown")
     if isinstance(shown, str):
-        unreadable(session, node, shown, now=now)
+        unreadable(session, node, shown, now=now)  # of a restored database it stays unseen: what is there is still not known
     else:
+        node.unseen = node.bars = False
         answer["findings"] = observed(session, node, job, shown, Vzctl(abilities_of(abilities)), now=now)
     answer |= {key: abilities[key] for key in ("dialect", "version", "kernel", "templates", "memory_bytes", "disk_free_bytes")}
 

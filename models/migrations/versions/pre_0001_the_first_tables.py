@@ -115,6 +115,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("delivery_due", ["state", "due_at"], unique=False)
+        batch_op.create_index("delivery_subject", ["webhook", "subject", "sequence"], unique=False)
         batch_op.create_index(batch_op.f("ix_delivery_webhook"), ["webhook"], unique=False)
 
     op.create_table(
@@ -124,6 +125,7 @@ def upgrade() -> None:
         sa.Column("node", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("mark", sa.String(), nullable=True),
         sa.Column("repair", sa.JSON(), nullable=False),
         sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
@@ -183,6 +185,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.Column("lost_above", sa.BigInteger(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.String(), nullable=True),
         sa.Column("cancel_asked", sa.Boolean(), nullable=False),
@@ -233,6 +236,8 @@ def upgrade() -> None:
         sa.Column("foreign_ram_bytes", sa.BigInteger(), nullable=False),
         sa.Column("foreign_disk_bytes", sa.BigInteger(), nullable=False),
         sa.Column("foreign_addresses", sa.JSON(), nullable=False),
+        sa.Column("unseen", sa.Boolean(), nullable=False),
+        sa.Column("bars", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
@@ -308,6 +313,25 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "name"),
     )
+    op.create_table(
+        "spent_key",
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum("queued", "dispatched", "running", "undoing", "done", "failed", "cancelled", "stuck", name="state", native_enum=False, length=24),
+            nullable=False,
+        ),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("container", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    with op.batch_alter_table("spent_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spent_key_job_id"), ["job_id"], unique=False)
+
     op.create_table(
         "token",
         sa.Column("name", sa.String(), nullable=False),
@@ -683,6 +707,10 @@ def downgrade() -> None:
     op.drop_table("worker")
     op.drop_table("webhook")
     op.drop_table("token")
+    with op.batch_alter_table("spent_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spent_key_job_id"))
+
+    op.drop_table("spent_key")
     op.drop_table("secret")
     op.drop_table("pause")
     with op.batch_alter_table("pool", schema=None) as batch_op:
@@ -723,6 +751,7 @@ def downgrade() -> None:
     op.drop_table("finding")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_webhook"))
+        batch_op.drop_index("delivery_subject")
         batch_op.drop_index("delivery_due")
 
     op.drop_table("delivery")
