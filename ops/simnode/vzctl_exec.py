@@ -1,6 +1,8 @@
 """vzctl exec, exec2, exec3, enter and runscript: real processes, with vzctl's loss of quotes and its exit codes."""
 
+import asyncio
 import os
+import signal
 
 from ops.simnode import inside
 from ops.simnode.calls import Call, Refused
@@ -17,13 +19,18 @@ def _running(call: Call, ctid: int, code: int) -> None:
         raise Refused(8 if code == 8 else 7, "Unable to enter: container is locked by a checkpoint")
 
 
-async def _ended(call: Call, argv: list[str], ctid: int) -> int:
-    """The command's exit code; 3 and a word on stderr for a death by signal."""
+async def _ended(call: Call, argv: list[str], ctid: int, *, on_terminal: bool = False) -> int:
+    """The command's exit code; 3 and a word on stderr for a death by signal. On a terminal it ends when that hangs up, else it lives on."""
     try:
         process = inside.begin(call, ctid, argv)
     except OSError as error:
         raise Refused(127, f"Unable to exec {argv[0]}: {error.strerror}") from None
-    code = await process.ended()
+    try:
+        code = await process.ended()
+    except asyncio.CancelledError:
+        if on_terminal:
+            process.send(signal.SIGHUP)
+        raise
     if code < 0:
         await call.err(f"Got signal {-code}")
         return 3
@@ -66,7 +73,7 @@ async def enter(call: Call, ctid: int, words: list[str]) -> int:
         await call.noise("Unable to get term attr: Inappropriate ioctl for device")
     await call.print(f"entered into CT {ctid}\n")
     argv = [shell, "-c", " ".join(words[1:])] if words[:1] == ["--exec"] else [shell, "-i"] if terminal else [shell]
-    await _ended(call, argv, ctid)
+    await _ended(call, argv, ctid, on_terminal=terminal)
     await call.print(f"exited from CT {ctid}\n")
     if not terminal:
         await call.noise("Unable to restore term attr: Inappropriate ioctl for device")

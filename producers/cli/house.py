@@ -1,4 +1,4 @@
-"""`vzq service`, `worker`, `upgrade` and `key`: what makes a management host part of the house."""
+"""`vzq service`, `worker`, `console`, `upgrade` and `key`: what is done on a management host itself."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from producers.cli.options import Json
+from producers.cli.options import Because, By, Json, asker
 from producers.cli.screen import as_json, say, warn
 
 
@@ -18,6 +18,15 @@ def service() -> None:
 def worker(site: Annotated[str, typer.Option(help="Site whose nodes it serves.", envvar="VZQ_SITE")] = "main") -> None:
     """Run a worker on this management host: it carries jobs out over ssh and goes on until it is stopped."""
     _become("workers.main", "--site", site)
+
+
+def console(
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or vzctl name.")],
+    because: Because = "",
+    by: By = "",
+) -> None:
+    """Sit before a container: a shell inside it, from this management host. Who was inside and why is in the audit."""
+    _become("workers.console", container, "--by", asker(by), "--because", because)
 
 
 def upgrade(json: Json = False) -> None:

@@ -213,6 +213,10 @@ class Vzctl:
 
     # -- running ----------------------------------------------------------------------------------------------
 
+    def enter(self, ctid: int) -> Command:
+        """A shell inside, for a terminal; runs directly, and ends with its terminal."""
+        return Command("enter", ["vzctl", "enter", _id(ctid)])
+
     def start(self, ctid: int) -> Command:
         """Start without --wait, which can hold the lock for an hour; ask with `exec_true` whether it answers."""
         return Command("start", ["vzctl", "start", _id(ctid)], timeout=_START)

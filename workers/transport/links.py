@@ -4,8 +4,8 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -132,6 +132,15 @@ class NodeLink:
                 self._retire(wire)  # what kept silent once is not trusted with the attach that follows
                 raise
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        """One channel's worth of a connection, for what is no command with an answer; raises NodeFault."""
+        wire = await self._slot()
+        try:
+            yield wire.connection
+        finally:
+            self._release(wire)
 
     async def close(self) -> None:
         """Close the connections; a later `run` opens a new one."""
