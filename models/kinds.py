@@ -51,6 +51,7 @@ class Kind:
     placed: bool = False  # a node, an id and addresses are reserved for it
     interrupts: bool = False  # may take a running container from its visitors without being asked to: its downtime is measured
     load_there: Load | None = None  # what it costs a second node, which must be free together with the first
+    undisturbed: bool = False  # does not begin while somebody is inside the container: freezing it would end his command
 
 
 def _verb(load: Load, rank: Rank = Rank.ORDER, *, interrupts: bool = False) -> Kind:
@@ -76,7 +77,7 @@ KINDS: dict[str, Kind] = {
     "revive-container": _verb(Load.EXEC),
     "purge-container": _verb(Load.CREATE, Rank.UPKEEP),
     "migrate-container": Kind(
-        "migrate", Load.MOVE_OUT, Rank.MOVE, attempts=8, deadline=timedelta(hours=24), load_there=Load.MOVE_IN, interrupts=True
+        "migrate", Load.MOVE_OUT, Rank.MOVE, attempts=8, deadline=timedelta(hours=24), load_there=Load.MOVE_IN, interrupts=True, undisturbed=True
     ),
     "update-container": Kind("update", Load.UPDATE, Rank.ROLLOUT, attempts=3, deadline=timedelta(hours=24)),
     "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),

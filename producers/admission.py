@@ -57,6 +57,7 @@ class Waiting:
     error: str = ""  # why it was postponed
     held: str = ""  # why its campaign holds it back
     held_until: datetime | None = None
+    visitor: str = ""  # who is inside the container, where it must not be disturbed
     to_node: str | None = None  # a second node, whose slot it needs at the same time
     load_there: Load | None = None
 
@@ -205,6 +206,8 @@ class _Book:
             )
         elif job.ctid in self._containers:
             yield Reason("container", f"container {job.ctid} was given to another job this moment", holder=self._containers[job.ctid])
+        if job.visitor:
+            yield Reason("visit", f"container {job.ctid} must not be frozen under {job.visitor}")
         for name, load in job.ends:
             yield from self._node_objections(job, name, load)
         yield from self._lane_objections(job)

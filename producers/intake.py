@@ -31,7 +31,7 @@ from models.orders import (
 from models.vault import SEALED, Vault
 from producers.audit import HOUSE, audit
 from producers.chart import chart
-from producers.execs import prepare as prepare_exec
+from producers.inside import prepare as prepare_exec
 from producers.moves import prepare as prepare_move
 from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom
@@ -136,7 +136,7 @@ class Intake:
             case AdoptContainer() | ClearDebris():
                 return prepare_stray(session, order, job)
             case ExecBatch():
-                return prepare_exec(session, order, job)
+                return prepare_exec(self._database, session, order, job)
             case MigrateContainer() | CheckMigration():
                 return prepare_move(self._database, session, order, job, now=job.accepted_at)
             case _ if isinstance(order, VERB_ORDERS):

@@ -13,6 +13,7 @@ from models.campaign_states import CampaignState
 from models.campaigns import Campaign
 from models.fleet import Node
 from models.house import Credit, Worker
+from models.inside import Visit
 from models.jobs import Job
 from models.kinds import KINDS, Load, Rank
 from models.lifecycle import FINAL, State
@@ -59,9 +60,10 @@ def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
             node_busy[to_node][there] += count
     holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
     still = _standing_still(session, {job.campaign for job in jobs if job.campaign is not None})
+    visitors = _visitors(session, {job.ctid for job in jobs if job.ctid is not None and job.rules.undisturbed and not job.begun}, now)
     return Snapshot(
         now=now,
-        waiting=tuple(_waiting(job, holders, still) for job in jobs),
+        waiting=tuple(_waiting(job, holders, still, visitors) for job in jobs),
         nodes=_nodes(session, jobs, node_busy),
         lanes=_lanes(session, now, lane_busy),
         credits={(credit.rank, credit.producer): credit.credit for credit in session.exec(select(Credit)).all()},
@@ -73,7 +75,7 @@ def _pauses(session: Session) -> Sequence[Pause]:
     return session.exec(select(Pause).order_by(col(Pause.since))).all()
 
 
-def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign]) -> Waiting:
+def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign], visitors: dict[int, str]) -> Waiting:
     holder = holders.get(job.ctid) if job.ctid is not None else None
     campaign = still.get(job.campaign) if job.campaign is not None and not job.begun else None  # what has begun goes to its end
     return Waiting(
@@ -89,6 +91,7 @@ def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign]) -> W
         ctid=job.ctid,
         holder=Holder(holder.id, holder.kind, holder.state, holder.accepted_at) if holder is not None and holder.id < job.id else None,
         error=job.error,
+        visitor=visitors.get(job.ctid, "") if job.ctid is not None else "",
         to_node=job.to_node,
         load_there=job.rules.load_there,
         held=f"{campaign.kind} {campaign.name} ({campaign.id[-8:]}) is {campaign.state}: {campaign.why}" if campaign is not None else "",
@@ -111,6 +114,15 @@ def _holders(session: Session, ctids: set[int]) -> dict[int, Job]:
     open_states = [state for state in State if state not in FINAL]
     query = select(Job).where(col(Job.ctid).in_(ctids), col(Job.state).in_(open_states)).order_by(col(Job.id).desc())
     return {job.ctid: job for job in session.exec(query).all() if job.ctid is not None}
+
+
+def _visitors(session: Session, ctids: set[int], now: datetime) -> dict[int, str]:
+    """Who is inside of these containers (index ix_visit_container)."""
+    if not ctids:
+        return {}
+    here = or_(col(Visit.lease_until).is_(None), col(Visit.lease_until) > now)
+    visits = session.exec(select(Visit).where(col(Visit.ctid).in_(ctids), here).order_by(col(Visit.since).desc())).all()
+    return {visit.ctid: f"the {visit.what} of {visit.by} ({visit.id}, since {visit.since:%H:%M:%S})" for visit in visits}
 
 
 def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) -> dict[str, NodeView]:

@@ -29,7 +29,7 @@ from models.fleet import Container, ContainerState, Node
 from models.ids import JobIds
 from models.inside import Visit
 from models.jobs import Job
-from models.lifecycle import State
+from models.lifecycle import LEASED
 from models.settings import Settings
 from workers.openvz.vzctl import Vzctl
 from workers.plans.nodes import address_of
@@ -38,7 +38,7 @@ from workers.transport.terminal import Terminal, terminal
 
 LEASE = timedelta(seconds=15)
 RENEW_S = 4.0
-HOME = b"\r~."  # as in ssh: leave, even when nothing answers any more
+LEAVE = b"\r~."  # as in ssh: leave, even when nothing answers any more
 
 
 class CannotEnter(Exception):
@@ -90,6 +90,7 @@ class Console:
             node = session.get(Node, container.node)
             if node is None:
                 raise CannotEnter(f"node {container.node} of container {container.ctid} is no longer enrolled", 3)
+            self._database.lock(session, "dispatch")  # so that no move begins between this look and our commit
             _not_moving(session, container.ctid)
             now = self._database.now(session)
             visit = Visit(id=self._id, ctid=container.ctid, what="console", by=self._by, since=now, lease_until=now + LEASE)
@@ -126,8 +127,7 @@ def _found(session: Session, wanted: str) -> Container:
 
 
 def _not_moving(session: Session, ctid: int) -> None:
-    active = col(Job.state).in_([State.DISPATCHED, State.RUNNING, State.UNDOING])
-    job = session.exec(select(Job).where(Job.ctid == ctid, active, Job.kind == "migrate-container")).first()
+    job = session.exec(select(Job).where(Job.ctid == ctid, col(Job.state).in_(LEASED), Job.kind == "migrate-container")).first()
     if job is not None:
         raise CannotEnter(f"container {ctid} is being moved by job {job.id}, which a shell inside would break; enter it when that has ended", 3)
 
@@ -140,7 +140,7 @@ async def _typing(opened: Terminal) -> AsyncIterator[None]:
     def typed() -> None:
         keys = os.read(descriptor, 4096)
         last.extend(keys)
-        if not keys or bytes(last).endswith(HOME):
+        if not keys or bytes(last).endswith(LEAVE):
             opened.leave()
             loop.remove_reader(descriptor)
         else:

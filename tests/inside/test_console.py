@@ -83,5 +83,3 @@ def test_without_a_terminal_it_says_what_to_use_instead(crowd: Crowd) -> None:
     program = [sys.executable, "-P", "-m", "producers.cli", "console", str(crowd.ctids[0])]
     done = subprocess.run(program, env=crowd.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "vzq: a console needs a terminal; run a command with `vzq exec`\n")
-
-

@@ -40,6 +40,7 @@ REASONS: list[tuple[str, Snapshot, str]] = [
     ("paused", picture(waiting(1), pauses=[Pause(reach=Reach.NODE, name="n1", by="eve", because="disks", since=NOON)]), "node n1 is paused by eve"),
     ("place", picture(waiting(1, placed=False, node=None)), "no node has room for it yet"),
     ("container", picture(waiting(1, ctid=101, holder=Holder("job-0", "start-container", "running", NOON - timedelta(seconds=9)))), "(running, 9 s)"),
+    ("visit", picture(waiting(1, ctid=101, visitor="the console of alice")), "container 101 must not be frozen under the console of alice"),
     ("node", picture(waiting(1), nodes={}), "node n1 is not enrolled"),
     ("node", picture(waiting(1), nodes={"n1": node(state=NodeState.DRAINING)}), "node n1 is draining"),
     ("breaker", picture(waiting(1), nodes={"n1": node(broken_until=SOON, finding="disk full")}), "disk full; tried again at 12:01:00"),
