@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import delete, exists
 from sqlmodel import Session, col, select
 
+from models.campaign_states import CampaignState
+from models.campaigns import Campaign
 from models.clock import Clock
 from models.database import Database
 from models.house import Beat, Counter, Credit, erase_secrets
@@ -114,7 +116,8 @@ class Dispatcher:
 
     def _overdue(self, session: Session, now: datetime) -> None:
         """Jobs whose deadline passed while they waited: put back what they began, or end as failed (index job_due)."""
-        resting = at_rest(session.exec(select(Pause)).all())
+        standing_still = exists().where(col(Campaign.id) == col(Job.campaign), col(Campaign.state) != CampaignState.RUNNING)
+        resting = at_rest(session.exec(select(Pause)).all()) | standing_still
         query = select(Job).where(col(Job.state) == State.QUEUED, col(Job.due_at) <= now, col(Job.deadline) < now, ~resting).limit(100)
         for job in session.exec(query.with_for_update(skip_locked=True)).all():
             why = f"its deadline {job.deadline:%Y-%m-%d %H:%M} passed" + (f"; last: {job.error}" if job.error else "")

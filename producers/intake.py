@@ -57,6 +57,10 @@ class Intake:
         self._ids = ids
         self._site = site
 
+    def new_id(self) -> str:
+        """A name for what is no job but sorts with them, e.g. a campaign."""
+        return self._ids.next()
+
     def submit(
         self, session: Session, order: Order, *, by: str, because: str = "", key: str = "", retry_of: str | None = None,
         campaign: str | None = None, request: str = "",

@@ -20,6 +20,8 @@ from models.settings import Settings
 from producers.api.server import ApiServer, CannotServeError
 from producers.api.settings import ApiSettings
 from producers.bell import Alarm
+from producers.campaigns.campaigner import Campaigner
+from producers.campaigns.schedules import Scheduler
 from producers.dispatcher import Dispatcher
 from producers.house import House, open_house
 from producers.metrics import DispatcherMeters, FromDatabase
@@ -33,6 +35,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S = 0.5  # the safety net under the wake-up calls
 GATHER_S = 0.02  # from one round to the next: what many wake-up calls ask for goes together; a call after a quiet moment is heard at once
+CAMPAIGNS_S = 0.5  # as POLL_S, for campaigns
+SCHEDULES_S = 1.0
 PERIODIC_S = 5.0
 WEBHOOKS_S = 0.5
 PAUSE_S = 1.0  # after a round that raised
@@ -47,15 +51,18 @@ class ServiceSettings(BaseSettings):
 
 
 class Service:
-    """One thread each for rounds, periodic orders, webhooks and the API, until `stop`."""
+    """One thread each for rounds, campaigns, periodic orders, webhooks and the API, until `stop`."""
 
     def __init__(self, house: House, registry: CollectorRegistry, settings: ApiSettings) -> None:
         self._house = house
         self.api = ApiServer(house, settings) if settings.api else None
         self._stopping = threading.Event()
         self._alarm = Alarm(house.settings.redis)
+        self._campaigns_alarm = Alarm(house.settings.redis)
         name = f"{socket.gethostname()}/{os.getpid()}"
         self._dispatcher = Dispatcher(house.database, house.bell, house.clock, name=name)
+        self._campaigner = Campaigner(house.database, house.intake)
+        self._scheduler = Scheduler(house.database, house.intake)
         self._observation = Observation(house.database, house.intake)
         self._deliverer = Deliverer(house.database, house.vault, house.clock, networks=WebhookSettings().networks)
         self._purges = Purges(house.database, house.intake)
@@ -66,7 +73,7 @@ class Service:
 
     def run(self) -> None:
         """Work until `stop` is called."""
-        work = {"rounds": self._rounds, "periodic": self._periodic, "webhooks": self._webhooks}
+        work = {"rounds": self._rounds, "campaigns": self._campaigns, "periodic": self._periodic, "webhooks": self._webhooks}
         threads = [threading.Thread(target=self._watched, args=(target,), name=name) for name, target in work.items()]
         for thread in threads:
             thread.start()
@@ -77,6 +84,7 @@ class Service:
         if self.api is not None:
             self.api.stop()
         self._alarm.close()
+        self._campaigns_alarm.close()
         self._house.close()
 
     def stop(self) -> None:
@@ -102,6 +110,20 @@ class Service:
                 continue
             self._meters.went(went, self._house.clock.monotonic() - begun)
             self._alarm.wait(POLL_S)
+            self._stopping.wait(begun + GATHER_S - self._house.clock.monotonic())
+
+    def _campaigns(self) -> None:
+        """Workers ring when a job has ended, so the next targets are started at once."""
+        scheduled = 0.0  # by the monotonic clock
+        while not self._stopping.is_set():
+            begun = self._house.clock.monotonic()
+            if begun - scheduled >= SCHEDULES_S:
+                scheduled = begun
+                self._guarded(self._scheduler.run_once)
+            placed = self._guarded(self._campaigner.run_once)
+            if placed:
+                self._house.bell.wake()
+            self._campaigns_alarm.wait(CAMPAIGNS_S)
             self._stopping.wait(begun + GATHER_S - self._house.clock.monotonic())
 
     def _periodic(self) -> None:

@@ -48,8 +48,6 @@ def decide(rules: Rules, targets: Sequence[Seen], now: datetime, *, running_sinc
         return Decision(Verdict.PAUSE if rules.budget.pauses else Verdict.STOP, spent)
     if not book.waiting and not book.flying:
         return Decision(Verdict.FINISHED, f"all {len(targets)} have ended")
-    if not book.waiting:
-        return Decision(Verdict.WAIT, f"{book.flying} in flight, the last ones")
     return _closed(rules, now) or _start(book, now, running_since)
 
 
@@ -66,6 +64,8 @@ def _closed(rules: Rules, now: datetime) -> Decision | None:
 
 def _start(book: Book, now: datetime, running_since: datetime) -> Decision:
     """What may be started of the first wave that has something to start."""
+    if not book.waiting:
+        return _or_stalled(Decision(Verdict.WAIT, f"{book.flying} in flight, the last ones"), book, now, running_since)
     wave = min(target.wave for target in book.waiting)
     before = book.flying_before(wave)
     if before:

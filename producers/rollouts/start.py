@@ -1,0 +1,132 @@
+"""A roll-out begins: its population is chosen and written down. And once more, for exactly those that an ended one has left."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from models.campaign_states import BAD, OPEN_OUTCOMES, Outcome
+from models.campaigns import Campaign, CampaignKind, Target
+from models.database import Database
+from models.jobs import Job
+from models.lifecycle import State
+from models.rollouts import RolloutSpec, Selector, Waves
+from producers.campaigns.begin import Asked, Begun, begin, known
+from producers.campaigns.rule_sheet import Forecast, Stop, forecast, stops
+from producers.campaigns.rules import Seen
+from producers.intake import Intake
+from producers.refusals import Refusal
+from producers.rollouts.compiled import population, rules_of, spec_of, stored
+from producers.rollouts.sort import RolloutSort
+
+LEFT = BAD | {Outcome.NOT_STARTED}  # what a retry takes up
+UNKNOWN = timedelta(minutes=5)  # how long a target takes when nothing like it was ever done
+LAST_ONES = 200  # updates that the usual length is taken from
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a roll-out would be, told before it starts."""
+
+    spec: RolloutSpec
+    targets: list[Target]
+    stops: list[Stop]
+    forecast: Forecast
+    each: timedelta  # how long a target is thought to take
+    guessed: bool  # nothing like it was ever done
+    unready: dict[int, str]  # by place: who would be skipped or waited for as things stand, and why
+    warnings: list[str]
+
+
+def plan(database: Database, session: Session, spec: RolloutSpec) -> Sheet:
+    """Its population, rules and predicted end; nothing is written. Raises BadOrder when nothing is selected."""
+    targets = population(session, spec)
+    now, rules = database.now(session), rules_of(spec)
+    seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels) for one in targets]
+    each, guessed = usual_length(session)
+    unready = RolloutSort.unready_of(session, spec, {one.place: one.ctid or 0 for one in targets})
+    told = {place: f"{'skipped' if one.skip else 'waited for'}: {one.why}" for place, one in unready.items()}
+    return Sheet(spec, targets, stops(rules, seen, now), forecast(rules, seen, now, each=each), each, guessed, told, _warnings(spec))
+
+
+def start(
+    database: Database, intake: Intake, session: Session, spec: RolloutSpec, *, by: str, because: str = "", key: str = "", schedule: str | None = None
+) -> Begun:
+    """Begin it within the caller's transaction; raises BadOrder or KeyReused, and then nothing was written."""
+    asked = Asked(CampaignKind.ROLLOUT, spec.name, stored(spec), by, because, key, spec.version, schedule=schedule)
+    return known(database, session, asked) or begin(database, intake, session, asked, population(session, spec))
+
+
+def left_over(session: Session, campaign: Campaign) -> list[Target]:
+    """Exactly the targets that failed and those that were not started, in their places; raises Refusal while it has not ended."""
+    if not campaign.over:
+        raise Refusal(f"roll-out {campaign.name} ({campaign.id}) is {campaign.state}; abort it or wait for its end, then retry what is left")
+    query = select(Target).where(Target.campaign_id == campaign.id, col(Target.outcome).in_(LEFT)).order_by(col(Target.place))
+    left = list(session.exec(query).all())
+    if not left:
+        raise Refusal(f"roll-out {campaign.name} ({campaign.id}) has left nothing to retry: no target failed and all were started")
+    return left
+
+
+def retry(database: Database, intake: Intake, session: Session, campaign: Campaign, *, by: str, because: str = "") -> Begun:
+    """A new roll-out of what an ended one has left, under the same rules; it names the old one. Safe to repeat."""
+    left = left_over(session, campaign)
+    spec = narrowed(spec_of(campaign), left)
+    asked = Asked(CampaignKind.ROLLOUT, spec.name, stored(spec), by, because or f"retry of {campaign.id}", f"retry:{campaign.id}", spec.version)
+    asked = replace(asked, retry_of=campaign.id)
+    before = known(database, session, asked)
+    if before is not None:
+        return before
+    waves = sorted({target.wave for target in left})
+    same = ("ctid", "title", "node", "customer", "labels")
+    again = [
+        Target(campaign_id="", place=place, wave=waves.index(old.wave), **{field: getattr(old, field) for field in same})
+        for place, old in enumerate(left)
+    ]
+    return begin(database, intake, session, asked, again)
+
+
+def narrowed(spec: RolloutSpec, left: list[Target]) -> RolloutSpec:
+    """The same specification for these targets alone; canaries stay canaries."""
+    canaries = tuple(target.ctid for target in left if target.wave == 0 and target.ctid is not None) if spec.waves.canaries else ()
+    waves = Waves(**dict(spec.waves) | {"canaries": canaries})
+    selector = Selector(ids=tuple(target.ctid for target in left if target.ctid is not None))
+    return spec.model_copy(update={"selector": selector, "waves": waves})
+
+
+def usual_length(session: Session) -> tuple[timedelta, bool]:
+    """How long an update takes, by the last ones that were done, and whether that is only a guess."""
+    query = select(Target.begun_at, Target.ended_at).join(Job, col(Job.id) == col(Target.job_id)).where(Job.state == State.DONE)
+    rows = session.exec(query.where(Job.kind == "update-container").order_by(col(Target.id).desc()).limit(LAST_ONES)).all()
+    lengths = sorted(ended - begun for begun, ended in rows if begun is not None and ended is not None)
+    return (lengths[len(lengths) // 2], False) if lengths else (UNKNOWN, True)
+
+
+def remaining(campaign: Campaign, targets: list[Target], now: datetime) -> datetime | None:
+    """When it will end, if no more fail; from how long its own targets took. None while that is not known, or it will not."""
+    lengths = sorted(one.ended_at - one.begun_at for one in targets if one.ended_at and one.begun_at and one.outcome not in OPEN_OUTCOMES)
+    if not lengths or campaign.over:
+        return None
+    rules = RolloutSort().rules(campaign)
+    seen = [_begins_anew(one) for one in targets]
+    return forecast(rules, seen, now, each=lengths[len(lengths) // 2]).ends_at
+
+
+def _begins_anew(one: Target) -> Seen:
+    """For the forecast: what is in flight takes its whole time once more."""
+    outcome = Outcome.NOT_STARTED if one.outcome is Outcome.IN_FLIGHT else one.outcome
+    return Seen(one.place, one.wave, outcome, one.node, one.customer, one.labels, one.ended_at)
+
+
+def _warnings(spec: RolloutSpec) -> list[str]:
+    """What whoever starts it must know beforehand."""
+    told = []
+    if spec.revert:
+        told.append("revert: after a failure a container goes back to its snapshot, and what its customers wrote since is lost")
+    if spec.snapshot:
+        told.append("snapshot: only where the layout is ploop; containers of another layout are skipped")
+    if spec.reboot != "never":
+        told.append(f"reboot {spec.reboot}: containers are down while they restart; how long is measured")
+    if len(spec.windows) and spec.last_start == "0s":
+        told.append("windows: a target that is started just before a window closes runs on after it; last_start keeps a distance")
+    return told
