@@ -221,6 +221,27 @@ class Finding(BaseModel):
     job: str | None = Field(description="The repair that was ordered.")
 
 
+class Outage(BaseModel):
+    """An interval in which a container did not answer; with `gap_s` 0 a job that was watched and cost nothing."""
+
+    id: int
+    ctid: int
+    node: str = Field(description="Where the container was when it began.")
+    site: str
+    customer: str | None
+    job: str | None = Field(description="The job that was watched.")
+    cause: str = Field(description="The job's kind; unknown: it was over before the job touched the container.")
+    began_at: datetime = Field(description="The last answer before.")
+    ended_at: datetime | None = Field(description="The first answer after; null: nobody saw one.")
+    gap_s: float | None = Field(description="Last answer before to first answer after; null: see not_measured. Not measured is not zero.")
+    not_measured: str = Field(description="Why there is no gap_s.")
+    resolution_s: float | None = Field(description="What was down lies between gap_s less this, and gap_s.")
+    suspended_s: float | None = Field(description="The node's own figure for the freeze.")
+    brownout_s: float | None = Field(description="Time with answers slower than a multiple of the baseline; null: no baseline.")
+    how: str = Field(description="How it was asked.", examples=["icmp", "tcp:22"])
+    parts: dict[str, Any]
+
+
 class Repair(BaseModel):
     """The order that mends a finding and, when it was placed, its job."""
 

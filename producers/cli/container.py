@@ -12,10 +12,12 @@ from models.orders import AdoptContainer
 from producers.cli import door
 from producers.cli.container_verbs import add_verbs
 from producers.cli.door import elsewhere
+from producers.cli.downtime import LAST_OUTAGES, told_of
 from producers.cli.options import Because, By, Json, Timeout, Wait, ordered
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
+from producers.downtime import Wanted, downtime_s, month_of, outage_shape, outages
 from producers.refusals import BadOrder
 from producers.shapes import container_shape, job_shape, standing_of
 
@@ -75,8 +77,11 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
         addresses = list(session.exec(select(Address.address).where(Address.ctid == found.ctid).order_by(Address.address)))
         jobs = session.exec(select(Job).where(Job.ctid == found.ctid).order_by(col(Job.id).desc()).limit(20)).all()
         now = database.now(session)
+        last = [outage_shape(outage) for outage in outages(session, Wanted(ctid=found.ctid), limit=LAST_OUTAGES)]
+        measured, unmeasured = downtime_s(session, found.ctid, month_of(now))
     if json:
-        as_json(container_shape(found, addresses) | {"jobs": [job_shape(job) for job in jobs]})
+        down = {"measured_s": measured, "unmeasured": unmeasured, "last": last}
+        as_json(container_shape(found, addresses) | {"jobs": [job_shape(job) for job in jobs], "downtime": down})
         return
     facts([
         ("container", found.ctid),
@@ -92,6 +97,7 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
         ("probe", found.probe),
         ("since", clock_time(found.since)),
         ("made by job", short(found.job_id)),
+        *told_of(last, measured, unmeasured),
     ])  # fmt: skip
     say("")
     table(COLUMNS, rows(jobs, now=now), empty="no job has had to do with it", right=RIGHT)

@@ -9,9 +9,11 @@ import typer
 
 from models.lifecycle import State
 from models.orders import Order
+from producers.cli.downtime import LAST_OUTAGES, told_of
 from producers.cli.follow import JsonLines, Lines, Quiet, View, _bars, ending, tally
 from producers.cli.order_file import Bad, Line, Outcome, Refused, Taken
 from producers.cli.remote import Api, api, job_of
+from producers.cli.remote_downtime import month_of_container
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share, as_size
 from producers.cli.story import COLUMNS, RIGHT, rows, show
@@ -126,14 +128,16 @@ def container_show(wanted: str, *, json: bool) -> None:
         if ctid is None:
             raise BadOrder({"CONTAINER": f"there is no container {wanted!r}; see `vzq container list`"})
         shape = house.get(f"/v1/containers/{ctid}")
+        last, measured, unmeasured = month_of_container(house, shape["ctid"], LAST_OUTAGES)
     if json:
-        as_json(shape)
+        as_json(shape | {"downtime": {"measured_s": measured, "unmeasured": unmeasured, "last": last}})
         return
     size = f"{shape['plan']}: {as_size(shape['ram_bytes'])} memory, {as_size(shape['disk_bytes'])} disk, {shape['cpus']} cpus"
     facts([
         ("container", shape["ctid"]), ("state", shape["state"]), ("standing", shape["standing"]), ("name", shape["name"]),
         ("hostname", shape["hostname"]), ("customer", shape["customer"]), ("node", f"{shape['node']} (site {shape['site']})"),
         ("addresses", " ".join(shape["addresses"])), ("plan", size if shape["plan"] else ""), ("template", shape["template"]),
+        *told_of(last, measured, unmeasured),
     ])  # fmt: skip
     say("")
     table(COLUMNS, rows([job_of(job) for job in shape["jobs"]], now=datetime.now(UTC)), empty="no job has had to do with it", right=RIGHT)

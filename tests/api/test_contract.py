@@ -14,8 +14,10 @@ from models.findings import Finding
 from models.house import Beat
 from models.jobs import Begun, Event
 from models.lifecycle import Cause, State
+from models.outages import Outage
 from producers import shapes
 from producers.api import answers
+from producers.downtime import outage_shape
 from producers.findings import finding_shape
 from tests.api.conftest import NEW, Api
 from tests.factories import make_job, make_node, make_plan, make_pool
@@ -48,6 +50,7 @@ def test_every_shape_has_the_fields_of_its_answer() -> None:
     assert shapes.pool_shape(make_pool(), used=0, size=1).keys() == keys(answers.Pool)
     assert shapes.token_shape(Token(name="t", hash="h", scope=Scope.READ, created_at=NOON, created_by="b")).keys() == keys(answers.Token)
     assert shapes.audit_shape(Audit(at=NOON, by="b", action="a")).keys() == keys(answers.AuditEntry)
+    assert outage_shape(Outage(ctid=1, node="n", site="s", cause="c", began_at=NOON)).keys() == keys(answers.Outage)
     assert finding_shape(Finding(kind="k", node="n", subject="s", first_seen=NOON, last_seen=NOON)).keys() == keys(answers.Finding)
 
 
