@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ops.simnode.calls import Call
 
 SECRET_OPTIONS = ("--userpasswd",)
+TOOLS = ("vzctl", "vzmigrate")
 READING = ("status", "")  # commands that change nothing
 
 
@@ -31,7 +32,7 @@ class Journal:
 
     def ended(self, call: "Call", code: int | None) -> None:
         """A line of journal.jsonl for each call that may change something; `exit` null: it was killed."""
-        if call.tool != "vzctl" or call.command in READING:
+        if call.tool not in TOOLS or call.command in READING:
             return
         entry = {
             "at": datetime.fromtimestamp(call.began, UTC).isoformat(),

@@ -123,7 +123,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """The channel is gone: our ends of the pipes close, the command lives on (a terminal hangs up)."""
         self.channel = None
         self.connection.session_ended(self)
-        if self._stdin:
+        if self._stdin and not self._stdin.is_closing():
             self._stdin.abort()
         for output in list(self._open_outputs):
             if output.transport:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ async def opened(node: "Node", host: str, options: str) -> asyncssh.SSHClientCon
     name, port = asked.address
     if not asked.yes("pubkeyauthentication", default=True):
         raise BadOption("Permission denied (publickey).")
+    if not on_loopback(name):  # a simulated node sends nothing beyond this machine
+        raise OSError("No route to host" if name.replace(".", "").isdigit() else f"Could not resolve hostname {name}: Name or service not known")
     alias = asked.one("hostkeyalias", "") or None
     strict = asked.one("stricthostkeychecking", "ask").lower()
     known = known_hosts(asked)
@@ -106,6 +109,13 @@ async def opened(node: "Node", host: str, options: str) -> asyncssh.SSHClientCon
     if trusts_new:
         learn(asked, alias or (f"[{name}]:{port}" if port != asyncssh.DEFAULT_PORT else name), connection)
     return connection
+
+
+def on_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def known_hosts(asked: SshOptions) -> asyncssh.SSHKnownHosts:

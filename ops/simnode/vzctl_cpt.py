@@ -1,5 +1,6 @@
 """vzctl suspend and resume with their steps: as CRIU does it on an upstream kernel (recorded), or an OpenVZ kernel (facts §2.6)."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +191,10 @@ async def restore_from(call: Call, ctid: int, wish: Asked) -> int:
         if node.state(ctid).mounted:
             await node.take_down(ctid)
             node.unmount(ctid)
+        raise
+    except asyncio.CancelledError:  # killed on the way: what is half restored dies with it
+        if not node.started_whole(ctid):
+            await node.take_down(ctid)
         raise
     if not wish.own_dump:
         wish.dump.unlink()

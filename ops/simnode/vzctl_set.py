@@ -80,6 +80,8 @@ async def _rename(call: Call, ctid: int, name: str, conf: Conf) -> None:
     link = names / name
     if name and link.is_symlink() and link.readlink().name != f"{ctid}.conf":
         raise Refused(131, f"Conflict: name {name} already used by container {link.readlink().name.removesuffix('.conf')}")
+    if name and link.is_symlink() and conf.get("NAME") == name:
+        return
     old = conf.get("NAME")
     if old:
         (names / old).unlink(missing_ok=True)

@@ -92,7 +92,7 @@ REPLAYS = [
     Replay(
         "debian-start-exec-stop",
         [DEB301, "vzctl start 301"],
-        skip={3: MACHINE, 4: MACHINE, 5: "suspend comes later", 6: "resume comes later"},
+        skip={3: MACHINE, 4: MACHINE},
     ),
     Replay("destroy-missing"),
     Replay("destroy-ok", [*made(201), "vzctl mount 201"]),

@@ -1,6 +1,7 @@
 """A container goes from node to node: what runs where, what answers, what stays."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from tests.simnode.pairs import counted, moved, pair_in, run_there, status
@@ -74,3 +75,33 @@ async def test_a_killed_move_undoes_nothing_and_its_lock_stays_for_vzmigrate(tmp
         assert (await moved(pair.a, "--online 10.99.0.12 207")).code == 9
         await pair.b.ok("vzctl destroy 207")
         assert (await moved(pair.a, "--online 10.99.0.12 207")).code == 0
+
+
+async def test_a_half_copy_with_onboot_starts_at_the_destinations_next_boot(tmp_path: Path):
+    async with pair_in(tmp_path / "lab") as pair:
+        await run_there(pair.a)
+        await pair.a.ok("vzctl set 207 --onboot yes --save")
+        await pair.a.ctl("fault", command="vzmigrate", action="kill", phase="second-rsync")
+        assert (await moved(pair.a, "--online 10.99.0.12 207; exit $?")).code == 137
+        await pair.b.ctl("down")
+        await pair.b.ctl("up")
+        assert pair.b.node.state(207).running
+
+
+async def test_of_twins_one_answers_and_the_other_takes_over_when_it_goes(tmp_path: Path, address: str):
+    async with pair_in(tmp_path / "lab") as pair:
+        for node in (pair.a, pair.b):
+            await run_there(node, address=address)
+        assert (pair.a.node.answers.listening, pair.b.node.answers.listening) == ([address], [])
+        await pair.a.ok("vzctl stop 207 --fast")
+        await until(lambda: pair.b.node.answers.listening == [address])
+        assert await counted(address) == 1
+
+
+async def test_the_journal_tells_once_that_a_container_moved(tmp_path: Path):
+    async with pair_in(tmp_path / "lab") as pair:
+        await run_there(pair.a)
+        assert (await moved(pair.a, "--online 10.99.0.12 207")).code == 0
+        done = [json.loads(line) for node in (pair.a, pair.b) for line in (node.node.folder / "journal.jsonl").read_text().splitlines()]
+        effects = [effect for entry in done for effect in entry["effects"]]
+        assert effects == ["created", "set", "started", "dumped", "killed", "destroyed", "moved", "set", "restored", "resumed"]

@@ -11,10 +11,8 @@ import pytest
 from ops.simnode.control import carry_out
 from tests.simnode import transcripts
 from tests.simnode.contract import NOT_REPLAYED, REPLAYS, Replay
+from tests.simnode.contract_moves import MOVES
 from tests.simnode.labs import Answer, Remote, bash, node_in
-
-# Tools that have their own issue: vzmigrate, suspend and resume.
-LATER = re.compile("migrate-|suspend-|resume-")
 
 
 @pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay.name)
@@ -31,13 +29,13 @@ async def test_the_node_says_what_the_recorded_node_said(replay: Replay, tmp_pat
             if number in replay.skip:
                 continue
             answer = await _replayed(node, replay, block)
-            said = _as_lines(answer.code, answer.out.splitlines(), answer.err.splitlines(), node.root, without)
-            recorded = _as_lines(block.code, block.out, block.err, node.root, without)
+            said = as_lines(answer.code, answer.out.splitlines(), answer.err.splitlines(), node.root, without)
+            recorded = as_lines(block.code, block.out, block.err, node.root, without)
             assert said == recorded, "\n".join([f"$ {block.command}", *difflib.ndiff(recorded, said)])
         assert not (node.node.folder / "simulator-errors.log").exists()
 
 
-def _as_lines(code: int | None, out: Sequence[str], err: Sequence[str], root: Path, without: re.Pattern[str] | None) -> list[str]:
+def as_lines(code: int | None, out: Sequence[str], err: Sequence[str], root: Path, without: re.Pattern[str] | None) -> list[str]:
     return [
         f"exit: {code}",
         *(f"out| {line}" for line in transcripts.alike(out, root=root, without=without)),
@@ -56,9 +54,9 @@ async def _replayed(node: Remote, replay: Replay, block: transcripts.Block) -> A
 
 
 def test_every_recording_is_replayed_or_its_omission_has_a_reason():
-    told = {replay.name for replay in REPLAYS} | NOT_REPLAYED.keys()
+    told = {replay.name for replay in [*REPLAYS, *MOVES]} | NOT_REPLAYED.keys()
     there = {path.stem for path in transcripts.FOLDER.glob("*.txt")}
-    assert {name for name in there if not LATER.match(name)} == told
+    assert there == told
 
 
 def test_every_departure_from_a_recording_has_a_reason():

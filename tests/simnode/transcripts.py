@@ -20,21 +20,22 @@ class Block:
     err: tuple[str, ...]
     code: int | None  # None: the ssh client was killed
     killed_after_s: float = 0.0
+    node: str = "nodeA"
 
 
 def read(name: str) -> list[Block]:
     """The commands of one transcript in order."""
     blocks: list[Block] = []
-    command, part, parts = "", "", {"out": [], "err": []}
+    node, command, part, parts = "", "", "", {"out": [], "err": []}
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if head := HEAD.fullmatch(line):
-            command, part, parts = head[2], "", {"out": [], "err": []}
+            node, command, part, parts = head[1], head[2], "", {"out": [], "err": []}
         elif line.startswith("--- "):
             part = {"stdout": "out", "stderr": "err"}.get(line.split()[1], "")
         elif ended := EXIT.fullmatch(line):
             killed = ended[3]
             code = None if killed else int(ended[1])
-            blocks.append(Block(command, tuple(parts["out"]), tuple(parts["err"]), code, float(killed or 0)))
+            blocks.append(Block(command, tuple(parts["out"]), tuple(parts["err"]), code, float(killed or 0), node))
             part = ""
         elif part:
             parts[part].append(line)
@@ -51,6 +52,9 @@ SAME = [  # what may differ in any recording: pids, dates, sizes, owners, link c
     (re.compile(r"^sh: \d+: "), "sh: "),
     (re.compile(r"\bnode1\b"), "nodeA"),
     (re.compile(r"available: \d+"), "available: N"),
+    (re.compile(r"^(  +(?:Suspend \+ Dump|Copy dump file|Second rsync|Undump \+ Resume|Total suspended time)): +\d+\.\d\d$"), r"\1: T"),
+    (re.compile(r"locked by PID \d+"), "locked by PID N"),
+    (re.compile(r"write failed on \S+: No"), "write failed on FILE: No"),  # whichever file met the end of the disk
 ]
 
 
