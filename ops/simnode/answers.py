@@ -52,7 +52,7 @@ class Answers:
             server.close()
             return True
         self._open[address] = (ctid, server)
-        self.note(ctid, address, up=True)
+        self.note(ctid, address, up=not self.node.state(ctid).frozen)
         return True
 
     async def _answer(self, ctid: int, writer: asyncio.StreamWriter) -> None:

@@ -89,8 +89,7 @@ MOVES = [
     Moves(
         "migrate-ip-in-use",
         b=RUNS,
-        without="^arpsend:|^vps-net_add WARNING: arpsend",
-        why="simulated nodes share no network on which they would hear of each other's addresses",
+        told=[(1, "nodeA", {"op": "machine", "address": "10.99.0.107"})],
     ),
     Moves(
         "migrate-killed",

@@ -98,6 +98,15 @@ async def test_of_twins_one_answers_and_the_other_takes_over_when_it_goes(tmp_pa
         assert await counted(address) == 1
 
 
+async def test_the_notes_of_both_nodes_say_from_when_to_when_nobody_answered(tmp_path: Path, address: str):
+    async with pair_in(tmp_path / "lab") as pair:
+        await run_there(pair.a, address=address)
+        assert (await moved(pair.a, "--online 10.99.0.12 207")).code == 0
+        notes = [json.loads(line) for node in (pair.a, pair.b) for line in (node.node.folder / "answers.jsonl").read_text().splitlines()]
+        in_order = [note["answers"] for note in sorted(notes, key=lambda note: note["at"])]
+        assert (in_order[0], in_order[-1], set(in_order[1:-1])) == (True, True, {False})
+
+
 async def test_the_journal_tells_once_that_a_container_moved(tmp_path: Path):
     async with pair_in(tmp_path / "lab") as pair:
         await run_there(pair.a)

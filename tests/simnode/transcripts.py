@@ -53,6 +53,7 @@ SAME = [  # what may differ in any recording: pids, dates, sizes, owners, link c
     (re.compile(r"\bnode1\b"), "nodeA"),
     (re.compile(r"available: \d+"), "available: N"),
     (re.compile(r"^(  +(?:Suspend \+ Dump|Copy dump file|Second rsync|Undump \+ Resume|Total suspended time)): +\d+\.\d\d$"), r"\1: T"),
+    (re.compile(r"another computer : [0-9a-f:]+"), "another computer : MAC"),
     (re.compile(r"locked by PID \d+"), "locked by PID N"),
     (re.compile(r"write failed on \S+: No"), "write failed on FILE: No"),  # whichever file met the end of the disk
 ]
