@@ -54,6 +54,7 @@ class NodeFault(Retryable):
     def __init__(self, why: str, *, finding: str, after: timedelta = timedelta(seconds=15)) -> None:
         super().__init__(why, after=after)
         self.finding = finding
+        self.node = ""  # which one, where a job has to do with two
 
 
 class Unreachable(NodeFault):

@@ -38,6 +38,7 @@ class Claim:
     token: int
     alive_until: float  # by the monotonic clock
     node: Node | None = None
+    there: Node | None = None  # where a move takes the container
     container: Container | None = None
     addresses: Sequence[str] = ()
     fresh: Sequence[str] = ()  # those of them that were kept for this job, so that another one would do as well
@@ -89,9 +90,19 @@ class Claims:
         job.worker, job.lease_until = self.worker, now + LEASE
         session.add(job)
         claim = Claim(job=job, token=token, alive_until=begun + LEASE.total_seconds() - MARGIN_S, cancel_asked=job.cancel_asked)
+        self._read(session, claim, job)
+        return claim
+
+    @staticmethod
+    def _read(session: Session, claim: Claim, job: Job) -> None:
+        """All that its plan needs to know."""
         if job.node is not None:
             claim.node = session.get(Node, job.node)
-        if job.rules.placed:
+        if job.to_node is not None:
+            claim.there = session.get(Node, job.to_node)
+        if job.kind == "check-migration":  # it stands in no container's line, and so has no ctid of its own
+            claim.container = session.get(Container, job.order["ctid"])
+        elif job.rules.placed:
             claim.container, claim.addresses = reservation(session, job)
             claim.fresh = claim.addresses
         elif job.ctid is not None:
@@ -103,7 +114,6 @@ class Claims:
             claim.sealed = {secret.name: secret.sealed for secret in session.exec(select(Secret).where(Secret.job_id == job.id)).all()}
         if job.begun or job.attempts:  # a displaced job has begun nothing at its new place, and numbers its tries on
             claim.journal = list(session.exec(select(Begun).where(Begun.job_id == job.id).order_by(col(Begun.id))).all())
-        return claim
 
     def renew(self, session: Session) -> dict[str, tuple[int, bool]]:
         """Lengthen all leases of this worker; for each job still ours its token and whether cancel was asked for."""

@@ -59,7 +59,8 @@ def postponed(session: Session, job: Job, now: datetime, *, error: JobError, aft
 
 def node_fault(session: Session, job: Job, now: datetime, *, fault: NodeFault, rng: random.Random) -> None:
     """The node is ill: its breaker opens and the job waits, without burning an attempt. Many jobs that meet one fault open it once."""
-    node = session.get(Node, job.node, with_for_update=True) if job.node is not None else None
+    name = fault.node or job.node
+    node = session.get(Node, name, with_for_update=True) if name is not None else None
     after = fault.after
     if node is not None:
         if node.broken_until is None or node.broken_until <= now:
@@ -108,6 +109,13 @@ def reverted(session: Session, job: Job, now: datetime) -> None:
     session.add(job.move(Cause.WITHDRAWN if job.cancel_asked else Cause.REVERTED, now=now, why=job.error))
     give_back(session, job, now=now, foreign=job.error_class == "Taken")
     erase_secrets(session, job.id)
+
+
+def irrevocable(session: Session, job: Job, now: datetime, *, error: JobError) -> None:
+    """It was to go back, but only forward is right: a cancel comes too late, and so does a deadline."""
+    session.add(job.move(Cause.IRREVOCABLE, now=now, why=error.why))
+    job.past_pivot, job.cancel_asked, job.attempts, job.due_at = True, False, 0, now
+    job.deadline = max(job.deadline, now + job.rules.deadline)
 
 
 def unexpected(session: Session, job: Job, now: datetime, *, error: Exception) -> None:

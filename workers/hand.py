@@ -1,4 +1,4 @@
-"""What one claimed job may do on its node: look, and act through the node's runner, while its lease lives."""
+"""What one claimed job may do on a node: look, and act through the node's runner, while its lease lives."""
 
 import asyncio
 from datetime import timedelta
@@ -19,9 +19,19 @@ ATTACH_TIMEOUT = timedelta(minutes=30)  # longer than any step's own time-out; t
 
 
 class Hand:
-    """The Node of workers/steps.py for one container."""
+    """The Node of workers/steps.py for one container on one node."""
 
-    def __init__(self, claim: Claim, link: Link, driver: Driver, *, clock: Clock, meters: WorkerMeters, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        link: Link,
+        driver: Driver,
+        *,
+        clock: Clock,
+        meters: WorkerMeters,
+        watch: Watch | None = None,
+        patience: timedelta = ATTACH_TIMEOUT,
+    ) -> None:
         if claim.job.ctid is None:
             raise ValueError(f"job {claim.job.id} has no container")
         self._claim = claim
@@ -32,8 +42,14 @@ class Hand:
         self._clock = clock
         self._meters = meters
         self._watch = watch
+        self._patience = patience
         self._steps_begun: set[str] = set()
         self._answers: dict[str, Finished] = {}
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self._link.node
 
     def began(self, step: str) -> bool:
         """The node's ledger says that this job began the step here; known after `greet`."""
@@ -47,18 +63,29 @@ class Hand:
         ledger = await self._runner.fence(str(self._ctid), self._claim.token, self._claim.job.id)
         self._steps_begun |= {run.step for run in ledger.runs if run.direction is Direction.DO and run.outcome is not Outcome.VOID}
         return [
-            Begun(job_id=run.job, step=run.step, direction=run.direction, attempt=run.attempt, node="", token=run.token, at=self._clock.now())
+            Begun(
+                job_id=run.job,
+                step=run.step,
+                direction=run.direction,
+                attempt=run.attempt,
+                node=self._link.node,
+                token=run.token,
+                at=self._clock.now(),
+            )
             for run in ledger.runs
             if run.outcome is Outcome.RUNNING
         ]
 
     async def look(self) -> Sight:
         """The container as the node shows it now."""
+        return self._driver.sight(await self.ask(self._driver.look(self._ctid)))
+
+    async def ask(self, command: Command) -> Finished:
+        """The answer to a command that changes nothing."""
         self._claim.check(self._clock)
-        command = self._driver.look(self._ctid)
         answer = await self._link.run(command.argv, timeout=LOOK_TIMEOUT)
         self._driver.judge(command, answer)
-        return self._driver.sight(answer)
+        return answer
 
     async def begin(self, begun: Begun, command: Command) -> Finished:
         """Start the command detached and wait for its end; raises Unsure when the link died meanwhile."""
@@ -84,11 +111,16 @@ class Hand:
         """The result of a try that was begun; None: it never ran and now cannot; raises Vanished."""
         async with watched(self._watch, begun.step):
             self._claim.check(self._clock)
-            finished = await self._runner.attach(self._key(begun), timeout=ATTACH_TIMEOUT)
+            finished = await self._runner.attach(self._key(begun), timeout=self._patience)
         if finished is not None and begun.direction == "do":
             self._steps_begun.add(begun.step)
             self._answers[begun.step] = finished
         return finished
+
+    async def end(self, begun: Begun) -> None:
+        """End the try with all its processes, if it still runs; whoever waits for it hears that it was killed."""
+        self._claim.check(self._clock)
+        await self._runner.cancel(self._key(begun))
 
     def judge(self, command: Command, answer: Finished) -> None:
         """Raise what the exit code means."""

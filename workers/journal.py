@@ -48,13 +48,35 @@ class Journal:
         return all(begun.step == step for begun in self._claim.journal)
 
     @property
+    def past_pivot(self) -> bool:
+        """The row says that the job only goes forward."""
+        return self._claim.job.past_pivot
+
+    async def pass_pivot(self) -> None:
+        """The node shows that from here on the job only goes forward; a cancel that was asked for comes too late."""
+
+        def write(session: Session) -> None:
+            job = held(session, self._claim, self._worker)
+            now = self._database.now(session)
+            self.flush(session, now)
+            job.past_pivot, job.cancel_asked = True, False
+            session.add(job)
+            session.add(job.move(Cause.STEPPED, now=now, why="the point of no return is passed", step=job.step))
+
+        await self._store.write(write, job=self._claim.job.id)
+        self._written()
+        self._claim.job.past_pivot, self._claim.cancel_asked = True, False
+
+    @property
     def anything_begun(self) -> bool:
         """Something was begun on the node, so there is something to put back."""
         return self._claim.job.begun
 
-    async def begin(self, step: str, direction: str, *, progress: float, pivot: bool) -> Begun:
-        """Write down a new try and its number; raises Stale when the job is no longer ours, Withdrawn when cancel was asked for."""
-        begun = await self._store.write(lambda session: self._begin(session, step, direction, progress, pivot=pivot), job=self._claim.job.id)
+    async def begin(self, step: str, direction: str, *, progress: float, pivot: bool, node: str = "") -> Begun:
+        """Write down a new try and its number, on `node` or the job's own; raises Stale, or Withdrawn when cancel was asked for."""
+        begun = await self._store.write(
+            lambda session: self._begin(session, step, direction, progress, pivot=pivot, node=node), job=self._claim.job.id
+        )
         self._written()
         self._claim.journal.append(begun)
         self._claim.job.begun = True
@@ -108,7 +130,7 @@ class Journal:
                 row.outcome, row.code, row.ended_at = outcome.word, outcome.code, now
                 session.add(row)
 
-    def _begin(self, session: Session, step: str, direction: str, progress: float, *, pivot: bool) -> Begun:
+    def _begin(self, session: Session, step: str, direction: str, progress: float, *, pivot: bool, node: str) -> Begun:
         job = held(session, self._claim, self._worker)
         now = self._database.now(session)
         self.flush(session, now)
@@ -120,7 +142,7 @@ class Journal:
         if job.cancel_asked and direction == "do" and not job.past_pivot:
             raise Withdrawn("cancelled on request")  # the last safe point: a cancel that was answered is never overtaken by a step
         attempt = last.attempt + 1 if last is not None else 1
-        begun = Begun(job_id=job.id, step=step, direction=direction, attempt=attempt, node=job.node or "", token=self._claim.token, at=now)
+        begun = Begun(job_id=job.id, step=step, direction=direction, attempt=attempt, node=node or job.node or "", token=self._claim.token, at=now)
         job.step, job.progress, job.begun, job.past_pivot = step, progress, True, job.past_pivot or pivot
         session.add(begun)
         session.add(job)

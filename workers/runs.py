@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,7 +14,7 @@ from sqlmodel import Session
 
 from models.clock import Clock
 from models.database import Database
-from models.errors import AddressTaken, JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
+from models.errors import AddressTaken, Irrevocable, JobError, Locked, NodeFault, Permanent, Retryable, Stale, Taken, Unexpected, Unsure, Withdrawn
 from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import Cause, NoSuchMove, State
@@ -21,16 +22,21 @@ from models.vault import Vault
 from workers import endings
 from workers.claims import Claim, Claims
 from workers.hand import Hand
+from workers.hands import Hands
 from workers.journal import Journal
 from workers.metrics import WorkerMeters
+from workers.openvz.ends import MoveSight
 from workers.openvz.vzctl import Vzctl
-from workers.plans import BATCHES, INQUIRIES, PLANS
+from workers.openvz.vzmigrate import MOVE_TIMEOUT, Vzmigrate, Way
+from workers.plans import BATCHES, INQUIRIES, MOVES, PLANS
+from workers.plans.container import Subject
 from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Means
+from workers.plans.move_check import Preflight, ends_of
 from workers.plans.nodes import address_of
 from workers.probe.watch import Watch, Watches
 from workers.reach import answers
-from workers.steps import Plan, carry_out
+from workers.steps import Direction, Plan, carry_out
 from workers.store import Store
 from workers.tools import Reach, Roads, Tools, known_abilities
 
@@ -137,12 +143,12 @@ class Runs:
             await journal.end(partial(endings.postponed, error=error, after=error.after, counts=counts, rng=self._world.rng))
         except Unsure as error:
             await journal.end(partial(endings.postponed, error=error, after=AFTER_UNSURE, counts=True, rng=self._world.rng))
+        except Irrevocable as error:
+            await journal.end(partial(endings.irrevocable, error=error))
         except Taken as error:
             await self._taken(claim, journal, error)
-        except Withdrawn as error:
-            await self._break(claim, journal, error, Cause.WITHDRAWN)
-        except Permanent as error:
-            await self._break(claim, journal, error, Cause.BROKEN)
+        except (Withdrawn, Permanent) as error:
+            await self._break(claim, journal, error, Cause.WITHDRAWN if isinstance(error, Withdrawn) else Cause.BROKEN)
 
     async def _taken(self, claim: Claim, journal: Journal, error: Taken) -> None:
         """What was kept for the job is somebody else's: another address or another id, where the order leaves that open; else it goes back."""
@@ -176,20 +182,28 @@ class Runs:
         if claim.job.kind in BATCHES:
             await journal.end(partial(endings.finished, result=await self._batch(claim, journal).carry_out()))
             return
-        plan, hand = self._plan(claim, journal.watch)
-        sight = await carry_out(plan, "do", journal, hand)
+        result = await self._walk(claim, journal, "do")
         if journal.watch is not None:
             await journal.watch.settle()
         trial = claim.node is not None and claim.node.faults > 0  # it was ill when this job was claimed
-        await journal.end(partial(endings.finished, result=plan.result(sight), trial=trial))
+        await journal.end(partial(endings.finished, result=result, trial=trial))
 
     async def _back(self, claim: Claim, journal: Journal) -> None:
         if claim.job.kind in BATCHES:
             await self._batch(claim, journal).take_back()
         else:
-            plan, hand = self._plan(claim, journal.watch)
-            await carry_out(plan, "undo", journal, hand)
+            await self._walk(claim, journal, "undo")
         await journal.end(endings.reverted)
+
+    async def _walk(self, claim: Claim, journal: Journal, direction: Direction) -> dict[str, Any]:
+        """To the end of the plan, or back; the result that the plan reads off the last look."""
+        if claim.job.kind in MOVES:
+            move, hands = self._move(claim, journal)
+            both = await carry_out(move, direction, journal, hands)
+            return move.result(both) if direction == "do" else {}
+        plan, hand = self._plan(claim, journal.watch)
+        sight = await carry_out(plan, direction, journal, hand)
+        return plan.result(sight) if direction == "do" else {}
 
     async def _break(self, claim: Claim, journal: Journal, error: JobError, cause: Cause) -> None:
         """No retry helps: write it down, then put back what was begun, all in this run."""
@@ -221,6 +235,24 @@ class Runs:
         if watch is not None:
             watch.begin(plan.critical_steps)
         return plan, hand
+
+    def _move(self, claim: Claim, journal: Journal) -> tuple[Plan[MoveSight], Hands]:
+        """The plan of a move, and a hand on either node."""
+        world = self._world
+        old, new, container = ends_of(claim)
+        words = Vzmigrate(Way(container.ctid, claim.job.id, container.job_id or "", address_of(new)))
+        hands: list[Hand] = []
+        subjects: list[Subject] = []
+        for node in (old, new):
+            driver, link = Vzctl(known_abilities(node)), world.links.to(address_of(node))
+            hand = Hand(claim, link, driver, clock=world.clock, meters=world.meters, watch=journal.watch, patience=MOVE_TIMEOUT)
+            hands.append(hand)
+            subjects.append(Subject.of(claim, Tools(link, world.vault, hand.began, world.answers), driver))
+        preflight = Preflight(old, new, container, world.links, world.clock)
+        plan = MOVES[claim.job.kind](claim, words, preflight, source=subjects[0], target=subjects[1]).plan()
+        if journal.watch is not None:
+            journal.watch.begin(plan.critical_steps)
+        return plan, Hands(claim, hands[0], hands[1], words, journal)
 
     async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
         """Write how it ended, for as long as the database is away; the lease is renewed meanwhile or runs out."""

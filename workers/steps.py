@@ -7,9 +7,11 @@ command returned. So the walk can begin anew at any time, after any crash, and c
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol
 
-from models.errors import AlreadyDone, JobError, Locked, Permanent, Retryable, Unexpected, Unsure
+from typing_extensions import TypeVar
+
+from models.errors import AlreadyDone, Irrevocable, JobError, Locked, Permanent, Retryable, Unexpected, Unsure
 from models.jobs import Begun
 from workers.commands import Command, Finished
 from workers.journal import Journal, Outcome
@@ -21,15 +23,29 @@ TRIES = 3  # of one step within one run, when the node proves that a try never r
 AFTER_VANISHED = timedelta(seconds=1)
 
 
+class Seen(Protocol):
+    """What the walk itself reads of a look; all else of it is the plan's business."""
+
+    @property
+    def ctid(self) -> int: ...
+    @property
+    def locked_by(self) -> str | None: ...
+
+
+Shown_co = TypeVar("Shown_co", bound=Seen, default=Sight, covariant=True)
+S = TypeVar("S", bound=Seen, default=Sight)  # what a look shows: one node, or both ends of a move (openvz/ends.py)
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[S]):
     """Something that shall hold on the node, and the one command that brings it about."""
 
     name: str
-    command: Callable[[Sight], Command]
-    holds: Callable[[Sight], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
+    command: Callable[[S], Command]
+    holds: Callable[[S], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
     locks: bool = True  # the command takes the container's lock
     critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
+    node: str = ""  # on which node the command runs; empty: the job's own
 
 
 @dataclass(frozen=True)
@@ -45,14 +61,15 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Generic[S]):
     """What fulfils an order, and what takes it back."""
 
-    do: Sequence[Step | Wait]
-    undo: Sequence[Step] = ()
-    check: Callable[[Sight], None] = field(default=lambda _sight: None)  # before anything is begun: raises for a container that may not be touched
+    do: Sequence[Step[S] | Wait]
+    undo: Sequence[Step[S]] = ()
+    check: Callable[[S], None] = field(default=lambda _sight: None)  # before anything is begun: raises for a container that may not be touched
     pivot: str = ""  # from the beginning of this step on the job only goes forward
-    result: Callable[[Sight], dict[str, Any]] = field(default=lambda _sight: {})
+    result: Callable[[S], dict[str, Any]] = field(default=lambda _sight: {})
+    beyond: Callable[[S], bool] = field(default=lambda _sight: False)  # the pivot lies within a step: the look tells whether it is passed
 
     @property
     def critical_steps(self) -> frozenset[str]:
@@ -60,11 +77,11 @@ class Plan:
         return frozenset(step.name for step in (*self.do, *self.undo) if isinstance(step, Step) and step.critical)
 
 
-class Node(Protocol):
-    """What the walk needs of a node (workers/hand.py); every call raises Stale once the lease is over."""
+class Node(Protocol[Shown_co]):
+    """What the walk needs of a node (workers/hand.py), or of two (workers/hands.py); every call raises Stale once the lease is over."""
 
     async def greet(self) -> list[Begun]: ...
-    async def look(self) -> Sight: ...
+    async def look(self) -> Shown_co: ...
     async def begin(self, begun: Begun, command: Command) -> Finished: ...
     async def attach(self, begun: Begun) -> Finished | None: ...
     def judge(self, command: Command, answer: Finished) -> None: ...
@@ -73,7 +90,7 @@ class Node(Protocol):
     def monotonic(self) -> float: ...
 
 
-async def settle(journal: Journal, node: Node) -> None:
+async def settle(journal: Journal, node: Node[S]) -> None:
     """Wait out everything this job has started on the node, whoever started it, so that nothing of it moves any more."""
     strays = await node.greet()  # raises the node's highest token: an older worker starts nothing from here on
     known = journal.open_tries()
@@ -82,14 +99,18 @@ async def settle(journal: Journal, node: Node) -> None:
         journal.ended(begun, await _outcome(node, begun))
 
 
-async def carry_out(plan: Plan, direction: Direction, journal: Journal, node: Node) -> Sight:
-    """Bring the node to the end of the plan (or back to before it); call it again after any crash or Retryable."""
+async def carry_out(plan: Plan[S], direction: Direction, journal: Journal, node: Node[S]) -> S:
+    """Bring the node to the end of the plan (or back to before it); call it again after any crash or Retryable.
+
+    Raises Irrevocable where it should go back and the node shows that only forward is right.
+    """
     await settle(journal, node)
-    steps: Sequence[Step | Wait] = plan.do if direction == "do" else plan.undo
+    steps: Sequence[Step[S] | Wait] = plan.do if direction == "do" else plan.undo
     sight = await node.look()
     if direction == "do" and not journal.anything_begun:
         plan.check(sight)
     for place, step in enumerate(steps):
+        await _mind_the_pivot(plan, direction, sight, journal)
         node.safe_point()
         if isinstance(step, Wait):
             await _wait(step, journal, node, progress=place / len(steps))
@@ -98,14 +119,22 @@ async def carry_out(plan: Plan, direction: Direction, journal: Journal, node: No
     return sight
 
 
-async def _bring_about(step: Step, direction: Direction, sight: Sight, journal: Journal, node: Node, *, progress: float, pivot: bool) -> Sight:
+async def _mind_the_pivot(plan: Plan[S], direction: Direction, sight: S, journal: Journal) -> None:
+    """Written down before anything else happens, so that no cancel comes between the act and the row."""
+    if not journal.past_pivot and plan.beyond(sight):
+        if direction == "undo":
+            raise Irrevocable("it goes forward: going back would lose what has happened since")
+        await journal.pass_pivot()
+
+
+async def _bring_about(step: Step[S], direction: Direction, sight: S, journal: Journal, node: Node[S], *, progress: float, pivot: bool) -> S:
     for _ in range(TRIES):
         if _holds(step, direction, sight, journal):
             return sight
         if step.locks and sight.locked_by is not None:
             raise Locked(f"container {sight.ctid} is locked by {sight.locked_by}")
         command = step.command(sight)  # words are checked before anything is written down
-        begun = await journal.begin(step.name, direction, progress=progress, pivot=pivot and direction == "do")
+        begun = await journal.begin(step.name, direction, progress=progress, pivot=pivot and direction == "do", node=step.node)
         answer = await _begin(node, begun, command, journal)
         if answer is not None:
             journal.ended(begun, _judged(node, command, answer, begun, journal))
@@ -120,7 +149,7 @@ async def _bring_about(step: Step, direction: Direction, sight: Sight, journal: 
     raise Unexpected(f"step {step.name} could not be started {TRIES} times in a row", signature=f"{direction} {step.name}: never began")
 
 
-async def _begin(node: Node, begun: Begun, command: Command, journal: Journal) -> Finished | None:
+async def _begin(node: Node[S], begun: Begun, command: Command, journal: Journal) -> Finished | None:
     """The command's end, over a lost link too; None when the node proves that it never ran."""
     try:
         try:
@@ -142,7 +171,7 @@ async def _begin(node: Node, begun: Begun, command: Command, journal: Journal) -
     return answer
 
 
-def _judged(node: Node, command: Command, answer: Finished, begun: Begun, journal: Journal) -> Outcome:
+def _judged(node: Node[S], command: Command, answer: Finished, begun: Begun, journal: Journal) -> Outcome:
     """The outcome to write down; an error is noted with it before it is raised."""
     try:
         node.judge(command, answer)
@@ -154,7 +183,7 @@ def _judged(node: Node, command: Command, answer: Finished, begun: Begun, journa
     return Outcome("ok", answer.code)
 
 
-async def _outcome(node: Node, begun: Begun) -> Outcome:
+async def _outcome(node: Node[S], begun: Begun) -> Outcome:
     """How an earlier try ended; a failure is only noted, because the look that follows decides what to do."""
     try:
         answer = await node.attach(begun)
@@ -167,7 +196,7 @@ async def _outcome(node: Node, begun: Begun) -> Outcome:
     return Outcome("ok" if answer.code == 0 else "failed", answer.code)
 
 
-async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) -> None:
+async def _wait(step: Wait, journal: Journal, node: Node[S], *, progress: float) -> None:
     if await step.until():
         return
     limit = f"{int(step.timeout.total_seconds())} s"
@@ -186,7 +215,7 @@ async def _wait(step: Wait, journal: Journal, node: Node, *, progress: float) ->
     raise Retryable(f"{step.name}: not after {limit}", after=timedelta(seconds=10))
 
 
-def _holds(step: Step, direction: Direction, sight: Sight, journal: Journal) -> bool:
+def _holds(step: Step[S], direction: Direction, sight: S, journal: Journal) -> bool:
     return journal.done(step.name, direction) if step.holds is None else step.holds(sight)
 
 

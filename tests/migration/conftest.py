@@ -1,5 +1,6 @@
 """A house on either database with three nodes of one site and one elsewhere."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from models.fleet import Container, ContainerState
 from models.standing import Standing
 from tests.engine.conftest import House
 from tests.factories import GIB, make_node
+from tests.migration.pair import MoveHouse, pair_in
 from tests.stand_ins import ManualClock
 
 
@@ -36,3 +38,9 @@ class Fleet(House):
 @pytest.fixture
 def fleet(database: Database, clock: ManualClock, tmp_path: Path) -> Fleet:
     return Fleet(database, clock, tmp_path)
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[MoveHouse]:
+    async with pair_in(tmp_path, sqlite_template) as opened:
+        yield opened

@@ -95,7 +95,7 @@ class VerbHouse:
         self.vault = Vault(folder / "key")
         self.ids = JobIds(self.clock, chance)
         self.intake = Intake(self.database, vault=self.vault, ids=self.ids, site="main")
-        self.lab = Lab(LabSettings(state=folder / "lab", any_key=True, speed=speed))
+        self.lab = Lab(self.lab_settings(folder, speed))
         self.links = Links(client_key=folder / "ssh", clock=self.clock, rng=chance)
         self.store = Store(self.database, self.clock, asyncio.get_running_loop())
         self.claims = Claims(self.database, self.clock, worker="w1", solo=True)  # a job whose worker died goes on here
@@ -108,6 +108,10 @@ class VerbHouse:
         self._changed = asyncio.Event()  # a run has ended since it was made
         self._own: list[asyncio.Task[None]] = []
         self.abilities: dict[str, Any] = {}
+
+    def lab_settings(self, folder: Path, speed: float) -> LabSettings:
+        """What the simulated nodes are."""
+        return LabSettings(state=folder / "lab", any_key=True, speed=speed)
 
     async def open(self) -> None:
         """Switch the node on, take it into the fleet, write what can be ordered."""

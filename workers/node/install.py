@@ -13,7 +13,7 @@ from models.errors import NodeFault, Unexpected
 from workers.transport.ssh import Link
 
 HERE = Path(__file__).parent
-NAMES = ("vzq-run", "vzq-ct", "vzq-exec")
+NAMES = ("vzq-run", "vzq-ct", "vzq-exec", "vzq-mv")
 QUICK = timedelta(seconds=30)
 
 SUMS = 'cd "${VZQ_NODE_ROOT-}/var/lib/vzq/bin" 2>/dev/null || exit 0; for name; do [ ! -x "$name" ] || sha1sum "$name" || exit; done'

@@ -13,13 +13,13 @@ CTIDS = range(101, 2_147_483_645)
 _PRIVATE: dict[str, Literal["none", "empty", "full"]] = {"none": "none", "empty": "empty", "full": "full"}
 
 
-class _Answer:
+class Answer:
     """The `name=value` lines between the head line and `end`, and the conf behind `|`."""
 
-    def __init__(self, verb: str, answer: Finished) -> None:
+    def __init__(self, head: str, answer: Finished) -> None:
         lines = answer.out.rstrip("\n").split("\n")
-        if answer.code or not lines[0].startswith(f"vzq-ct1 {verb}") or lines[-1] != "end":
-            raise not_understood(verb, answer)
+        if answer.code or not lines[0].startswith(head) or lines[-1] != "end":
+            raise not_understood(head.replace("1 ", " "), answer)
         self._pairs = [line.partition("=")[::2] for line in lines[1:-1] if not line.startswith("|")]
         self.conf = "\n".join(line[1:] for line in lines[1:-1] if line.startswith("|"))
 
@@ -37,22 +37,22 @@ class _Answer:
         return (value for key, value in self._pairs if key == name)
 
 
-def not_understood(verb: str, answer: Finished) -> Unexpected:
-    """For an answer that is cut off, of another version, or no answer of vzq-ct at all."""
+def not_understood(words: str, answer: Finished) -> Unexpected:
+    """For an answer that is cut off, of another version, or no answer of our program at all."""
     first = (answer.err.strip() or answer.out.strip()).split("\n")[0][:200]
     return Unexpected(
-        f"the answer of vzq-ct {verb} is not understood (exit {answer.code}: {first!r}); see that the node has the current vzq-ct",
-        signature=f"vzq-ct {verb} {answer.code} unreadable",
+        f"the answer of {words} is not understood (exit {answer.code}: {first!r}); see that the node has the current {words.split(maxsplit=1)[0]}",
+        signature=f"{words} {answer.code} unreadable",
     )
 
 
 def read_sight(answer: Finished) -> Sight:
     """What `look` saw; raises NodeFault where vzctl itself does not work there, Unexpected for any other text."""
-    said = _Answer("look", answer)
+    said = Answer("vzq-ct1 look", answer)
     words, private = said.text("status").split(), _PRIVATE.get(said.text("private"))
     head = re.fullmatch(r"vzq-ct1 look ctid=(\d{1,10})", answer.out.split("\n")[0])
     if private is None or head is None:
-        raise not_understood("look", answer)
+        raise not_understood("vzq-ct look", answer)
     if not words:
         raise NodeFault(
             f"`vzctl status` tells nothing on the node (exit {said.text('status_rc')}); see that vzctl is installed and works there",
@@ -87,7 +87,7 @@ def read_survey(answer: Finished) -> list[Sight]:
     """What `survey` saw, by id; a line that is not understood costs itself only. What runs, it cannot see."""
     lines = answer.out.rstrip("\n").split("\n")
     if answer.code or lines[0] != "vzq-ct1 survey" or lines[-1] != "end":
-        raise not_understood("survey", answer)
+        raise not_understood("vzq-ct survey", answer)
     confs: dict[int, list[str]] = {}
     seen: dict[int, re.Match[str]] = {}
     for line in lines[1:-1]:
@@ -121,13 +121,13 @@ def _surveyed(one: re.Match[str], conf: list[str]) -> Sight:
 
 def read_used(answer: Finished) -> int:
     """The bytes that `usage` counted."""
-    used = _Answer("usage", answer).number("used_kib")
+    used = Answer("vzq-ct1 usage", answer).number("used_kib")
     if used is None:
-        raise not_understood("usage", answer)
+        raise not_understood("vzq-ct usage", answer)
     return used * 1024
 
 
-def _holder(said: _Answer) -> str | None:
+def _holder(said: Answer) -> str | None:
     if said.text("lock") == "live":
         return f"pid {said.text('lock_pid')}, {said.text('lock_by').strip() or 'a process without a name'}"
     if said.text("lock") == "odd":
@@ -137,7 +137,7 @@ def _holder(said: _Answer) -> str | None:
 
 def read_abilities(answer: Finished) -> Abilities:
     """What `facts` found out."""
-    said = _Answer("facts", answer)
+    said = Answer("vzq-ct1 facts", answer)
     openvz = said.flag("openvz")
     inodes_free, memory_free = said.number("inodes_free"), said.number("memory_free_kib")
     ids = {int(text) for what in ("conf", "private_area", "tmp", "migrated", "aside") for text in said.all(what) if text.isdigit()}

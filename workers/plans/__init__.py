@@ -12,6 +12,8 @@ from workers.plans.create import create
 from workers.plans.debris import clear_debris
 from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Inquiry, Means
+from workers.plans.migrate import Migration
+from workers.plans.move_check import check_migration
 from workers.plans.update import update
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
@@ -53,7 +55,10 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "scan-host-key": _scan,
     "enrol-node": _enrol,
     "observe-node": _observe,
+    "check-migration": check_migration,
     "check-queue": _check,
 }
+# Walked step by step on two nodes.
+MOVES: dict[str, type[Migration]] = {"migrate-container": Migration}
 # Run once, never looked at or undone.
 BATCHES: dict[str, type[Batch]] = {"exec-batch": Batch}

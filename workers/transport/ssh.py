@@ -17,7 +17,7 @@ import asyncssh
 from models.errors import Unexpected, Unreachable, Unsure
 from workers.commands import Finished
 
-OURS = frozenset({"vzq-run", "vzq-ct", "vzq-exec"})  # what vzq installed; not on the node's PATH
+OURS = frozenset({"vzq-run", "vzq-ct", "vzq-exec", "vzq-mv"})  # what vzq installed; not on the node's PATH
 HOME = '"${VZQ_NODE_ROOT-}"/var/lib/vzq/bin/'  # the node's own shell puts a simulated node's folder in front
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a look is some KiB and the runner cuts at 2 × 256 KiB
 

@@ -1,0 +1,110 @@
+"""The preflight of a move: asks both nodes, changes nothing. An order of its own, and the first step of every move."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from models.clock import Clock
+from models.errors import Permanent
+from models.fleet import Container, Node
+from models.orders import ORDER, CheckMigration, MigrateContainer
+from models.standing import Standing
+from workers.claims import Claim
+from workers.commands import Command, Finished
+from workers.openvz.driver import Sight
+from workers.openvz.preflight import NodeFacts, Refusal, Wish, as_json, read_facts, refusals
+from workers.openvz.vzctl import Vzctl
+from workers.plans.inquiry import Inquiry, Means
+from workers.plans.nodes import address_of
+from workers.tools import Roads, known_abilities
+from workers.transport.ssh import Link
+
+PATIENCE = timedelta(seconds=60)
+COUNTING = timedelta(minutes=10)  # du over some millions of files
+
+
+def check_migration(claim: Claim, means: Means) -> Inquiry:
+    """All that is in the way, as the job's result."""
+    source, target, container = ends_of(claim)
+    order = ORDER.validate_python(claim.job.order)
+    assert isinstance(order, CheckMigration)  # noqa: S101 - the table of inquiries says so
+
+    async def ask() -> dict[str, Any]:
+        preflight = Preflight(source, target, container, means.links, means.clock)
+        found = await preflight.refusals(online=order.mode == "online")
+        mode = order.mode
+        if mode == "online-else-offline":
+            mode = "offline" if await preflight.refusals(online=True) != found else "online"
+        return {"source": source.name, "target": target.name, "mode": mode, "refusals": as_json(found)}
+
+    return Inquiry(ask)
+
+
+def ends_of(claim: Claim) -> tuple[Node, Node, Container]:
+    """Both nodes and the container; raises Permanent when one of them has gone since the order was accepted."""
+    if claim.node is None or claim.there is None:
+        raise Permanent(f"node {claim.job.to_node if claim.node else claim.job.node} is no longer enrolled; order again")
+    if claim.container is None:
+        raise Permanent("the container is not there (any more); see `vzq container list`")
+    if claim.node.name == claim.there.name:
+        raise Permanent(f"container {claim.container.ctid} is on {claim.there.name} already")
+    return claim.node, claim.there, claim.container
+
+
+def wants_online(order: MigrateContainer, container: Container) -> bool:
+    """Online is what is tried first."""
+    return order.mode != "offline" and container.standing is Standing.RUNNING
+
+
+@dataclass
+class Preflight:
+    """Asks the two nodes of one move."""
+
+    source: Node
+    target: Node
+    container: Container
+    links: Roads
+    clock: Clock
+
+    async def refusals(self, *, online: bool) -> list[Refusal]:
+        """Everything in the way now; raises what the looks raise."""
+        old, new = self.links.to(address_of(self.source)), self.links.to(address_of(self.target))
+        others, there = await asyncio.gather(self._survey(new), self._facts(self.target, new, "-", "-", "-"))
+        caps = "-" if there.cpu_caps is None else str(there.cpu_caps)
+        here = await self._facts(self.source, old, self.target.host, str(self.target.port), caps)
+        row = self.container
+        wish = Wish(
+            ctid=row.ctid,
+            online=online,
+            running=row.standing is Standing.RUNNING,
+            ram_bytes=row.ram_bytes,
+            used_bytes=await self._used(old) if here.sight.whole else None,
+            addresses=here.sight.addresses,
+            name=(here.sight.conf or {}).get("NAME"),
+            host_key=self.target.host_key,
+            user=self.target.user,
+        )
+        return refusals(here, there, others, wish)
+
+    async def _facts(self, node: Node, link: Link, *words: str) -> NodeFacts:
+        driver, ct = Vzctl(known_abilities(node)), str(self.container.ctid)
+        sight = driver.sight(await self._run(driver, link, driver.look(self.container.ctid)))
+        abilities = driver.abilities(await self._run(driver, link, driver.facts()))
+        at_s = self.clock.now().timestamp()
+        answer = await self._run(driver, link, Command("move-facts", ["vzq-mv", "facts", ct, *words], timeout=PATIENCE))
+        return read_facts(node.name, sight, abilities, answer, at_s=at_s)
+
+    async def _survey(self, link: Link) -> list[Sight]:
+        driver = Vzctl(known_abilities(self.target))
+        return driver.surveyed(await self._run(driver, link, driver.survey()))
+
+    async def _used(self, link: Link) -> int:
+        driver = Vzctl(known_abilities(self.source))
+        return driver.used(await self._run(driver, link, driver.usage(self.container.ctid), patience=COUNTING))
+
+    @staticmethod
+    async def _run(driver: Vzctl, link: Link, command: Command, *, patience: timedelta = PATIENCE) -> Finished:
+        answer = await link.run(command.argv, timeout=min(command.timeout, patience))
+        driver.judge(command, answer)
+        return answer
