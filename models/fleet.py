@@ -85,6 +85,10 @@ class Container(SQLModel, table=True):
     nameservers: list[str] = Field(default_factory=list, sa_type=JSON)
     searchdomain: str | None = None
     disk_used_bytes: int | None = Field(default=None, sa_type=BigInteger)  # at the last look at its node while it was mounted; None: never seen
+    net_in_bytes: int | None = Field(default=None, sa_type=BigInteger)  # received since it was first counted; only ever grows. None: never counted
+    net_out_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    net_seen: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # the node's counters at the last look: node, life, in, out
+    net_why: str = "not looked at yet"  # why it was not counted at the last look; "": it was
     probe: str = ""  # how an address of none of our pools is asked: "icmp", "tcp:PORT" or "none"; its first pool's
     job_id: str | None = None  # the job whose mark it carries on the node: the one that made, adopted or reinstalled it
     standing: Standing = Field(default=Standing.RUNNING, sa_type=choice(Standing))  # what is wanted of it

@@ -108,7 +108,7 @@ def standing_of(state: str, standing: str) -> str:
 
 def container_shape(container: Container, addresses: list[str]) -> dict[str, Any]:
     """A container with its addresses."""
-    fields = container.model_dump(exclude={"since", "purge_at"})
+    fields = container.model_dump(exclude={"since", "purge_at", "net_seen"})
     return fields | {
         "state": str(container.state),
         "standing": str(container.standing),

@@ -1,6 +1,6 @@
 """What a look at a node leaves in the rows: findings that open and close, and the room that strangers take."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -14,13 +14,16 @@ from models.jobs import Event, Job
 from models.lifecycle import FINAL, Cause, State
 from models.whitelist import JOB_ID
 from workers.drift import Books, Difference, compare, plain_addresses, strangers
-from workers.openvz.driver import Driver, Sight
+from workers.openvz.driver import Driver, Flow, Sight
+from workers.traffic import count
 
 OPEN = [state for state in State if state not in FINAL]
 UNREADABLE = "unreadable"
 
 
-def observed(session: Session, node: Node, job: Job, sights: Sequence[Sight], driver: Driver, *, now: datetime) -> int:
+def observed(
+    session: Session, node: Node, job: Job, sights: Sequence[Sight], driver: Driver, *, now: datetime, flows: Mapping[int, Flow] | str = ""
+) -> int:
     """Compare what the node showed with the rows and write it down; how many findings the node has."""
     session.flush()
     books = books_of(session, node, sights, since=_claimed(session, job))
@@ -29,6 +32,7 @@ def observed(session: Session, node: Node, job: Job, sights: Sequence[Sight], dr
     node.foreign_addresses = list(outside.addresses)
     session.add(node)
     _count_disk(session, books, sights)
+    _count_traffic(session, books, sights, flows)
     differences = compare(sights, books, driver)
     busy, shown = {str(ctid) for ctid in books.busy}, {address for sight in sights for address in plain_addresses(sight)}
     record(session, node.name, differences, now=now, untouched=lambda finding: finding.subject in busy or stays(finding, shown, now=now))
@@ -42,6 +46,19 @@ def _count_disk(session: Session, books: Books, sights: Sequence[Sight]) -> None
         if row is not None and row.state == ContainerState.PRESENT and sight.disk_used_bytes is not None:
             row.disk_used_bytes = sight.disk_used_bytes
             session.add(row)
+
+
+def _count_traffic(session: Session, books: Books, sights: Sequence[Sight], flows: Mapping[int, Flow] | str) -> None:
+    """What passed since the last look, where the node can tell; a sentence instead of flows says why it cannot."""
+    for sight in sights:
+        row = books.containers.get(sight.ctid)
+        if row is None or row.state != ContainerState.PRESENT or sight.marker != row.job_id:
+            continue
+        if isinstance(flows, str):
+            row.net_why = flows if sight.running else row.net_why
+        else:
+            count(row, flows.get(sight.ctid), running=sight.running)
+        session.add(row)
 
 
 def unreadable(session: Session, node: Node, why: str, *, now: datetime) -> None:

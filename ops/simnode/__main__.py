@@ -27,6 +27,7 @@ usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
   silent                      connections stay, but nothing passes any more, as when packets vanish; `reachable` ends it
   lock ctid=N seconds=S       another process, `vzctl stop N`, holds the container's lock
   stranger ctid=N [name=…] [address=…] [running=true]
+  traffic ctid=N [in=BYTES] [out=BYTES]   so much more passed through its venet0
   machine address=…           another machine of the node's network answers for this address
   freeze ctid=N | thaw ctid=N | halt ctid=N | password ctid=N user=root password=…
   list | ps | about           as JSON

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ops.simnode import inside, processes
+from ops.simnode import inside, network, processes
 from ops.simnode.answers import Answers
 from ops.simnode.calls import Call
 from ops.simnode.conf import Conf
@@ -91,6 +91,7 @@ class Containers:
         self.save()
 
     def unmount(self, ctid: int) -> None:
+        network.cease(self, ctid)
         point = self.sandbox.mount_point(ctid)
         point.unlink(missing_ok=True)
         point.mkdir(exist_ok=True)
@@ -114,6 +115,7 @@ class Containers:
         state.running, state.starting, state.since = True, True, time.time()
         self.went_down[ctid] = asyncio.Event()
         install_inside(self, ctid)
+        network.begin(self, ctid)
         self.set_hostname(ctid, name or self.name, written=bool(name))
         self.save()
 
@@ -196,6 +198,7 @@ class Containers:
             await self.answers.close(ctid, address)
         self.table[ctid] = Running(mounted=True)
         self.kill_inside(ctid)
+        network.cease(self, ctid)
         self.went_down.pop(ctid, asyncio.Event()).set()
         self.save()
 

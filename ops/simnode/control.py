@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ops.simnode import inside, strangers
+from ops.simnode import inside, network, strangers
 from ops.simnode.faults import Fault
 from ops.simnode.lab import Lab, Machine, socket_name
 
@@ -167,6 +167,11 @@ async def _machine(machine: Machine, request: Request) -> object:
     return sorted(machine.node.network)
 
 
+async def _traffic(machine: Machine, request: Request) -> object:
+    network.count(machine.node, int(request["ctid"]), received=int(request.get("in", 0)), sent=int(request.get("out", 0)))
+    return {}
+
+
 async def _freeze(machine: Machine, request: Request) -> object:
     machine.node.freeze(int(request["ctid"]), frozen=True)
     return _shown(machine, int(request["ctid"]))
@@ -207,8 +212,8 @@ async def _about(machine: Machine, _: Request) -> object:
 OPERATIONS: dict[str, Operation] = {
     "fault": _fault, "clear": _clear, "faults": _faults, "disk": _disk, "slow": _slow, "down": _down, "up": _up,
     "reboot": _reboot, "cut": _cut, "silent": _silent, "unreachable": _unreachable, "reachable": _reachable, "lock": _lock,
-    "stranger": _stranger, "machine": _machine, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password, "list": _list,
-    "ps": _ps, "about": _about, "held": _held, "release": _release, "kill": _kill, "latency": _latency, "load": _load,
+    "stranger": _stranger, "machine": _machine, "traffic": _traffic, "freeze": _freeze, "thaw": _thaw, "halt": _halt, "password": _password,
+    "list": _list, "ps": _ps, "about": _about, "held": _held, "release": _release, "kill": _kill, "latency": _latency, "load": _load,
     "flavour": _flavour,
 }  # fmt: skip
 

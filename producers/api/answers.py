@@ -125,6 +125,9 @@ class Container(BaseModel):
     disk_bytes: int
     inodes: int | None
     disk_used_bytes: int | None = Field(description="As its node counted at the last look; a stopped one keeps its figure. null: not counted yet.")
+    net_in_bytes: int | None = Field(description="Received since it was first counted, over restarts and moves: it only grows. null: never counted.")
+    net_out_bytes: int | None = Field(description="Sent, likewise.")
+    net_why: str = Field(description="Why the traffic was not counted at the last look; empty: it was.")
     cpus: int
     cpuunits: int
     addresses: list[str]

@@ -344,3 +344,27 @@ def test_disk_use_is_what_the_books_say(whmcs: Whmcs, house: House) -> None:
     assert (after["diskusage"], after["disklimit"]) == (31, 2048)
     area = whmcs.page("ClientArea", service=service)["templateVariables"]["vzq"]
     assert area["container"]["disk_used_mib"] == 31
+
+
+def test_bandwidth_is_this_months_traffic_and_is_left_alone_where_nobody_counts(whmcs: Whmcs, house: House) -> None:
+    service, ctid = whmcs.created()
+
+    def counter(total: int | None) -> None:
+        with contextlib.closing(sqlite3.connect(house.state / "vzq.sqlite", timeout=20)) as books, books:
+            books.execute("update container set net_in_bytes = ?, net_out_bytes = ? where id = ?", (total, total and 0, ctid))
+
+    def shown() -> int:
+        assert whmcs.page("UsageUpdate", server=1) == "success"
+        return int(whmcs.show(service)["bwusage"])
+
+    counter(None)
+    assert shown() == 0
+    counter(5 << 20)
+    assert shown() == 5
+    counter(7 << 20)
+    assert shown() == 7
+    with contextlib.closing(sqlite3.connect(whmcs.root / "whmcs.sqlite", timeout=20)) as own, own:
+        own.execute("update mod_vzq_services set month = '2001-01' where serviceid = ?", (service,))
+    assert shown() == 0
+    counter(9 << 20)
+    assert shown() == 2

@@ -109,6 +109,16 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Flow:
+    """What passed through a container's own network interfaces (venet, eth) since it was started."""
+
+    life: str  # differs after every start
+    in_bytes: int
+    out_bytes: int
+    by: tuple[str, ...] = ()  # the interfaces; none: there is nothing that could be counted
+
+
+@dataclass(frozen=True)
 class Abilities:
     """What a node can do and has, learned by `facts`. Figures are of the moment they were read."""
 
@@ -170,6 +180,8 @@ class Driver(Protocol):
     def listed(self, answer: Finished) -> list[Listed]: ...
     def survey(self) -> Command: ...
     def surveyed(self, answer: Finished) -> list[Sight]: ...
+    def traffic(self) -> Command: ...
+    def flows(self, answer: Finished) -> dict[int, Flow]: ...
 
     def plant(self, ctid: int, job: str, *, sample: str, layout: str) -> Command: ...
     def clean(self, ctid: int, job: str) -> Command: ...

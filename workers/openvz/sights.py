@@ -7,7 +7,7 @@ from typing import Literal
 from models.errors import NodeFault, Unexpected
 from workers.commands import Finished
 from workers.openvz.conf import parse_conf
-from workers.openvz.driver import Abilities, Sight
+from workers.openvz.driver import Abilities, Flow, Sight
 
 CTIDS = range(101, 2_147_483_645)
 _PRIVATE: dict[str, Literal["none", "empty", "full"]] = {"none": "none", "empty": "empty", "full": "full"}
@@ -117,6 +117,25 @@ def _surveyed(one: re.Match[str], conf: list[str]) -> Sight:
         left_by=None if one["left_by"] == "-" else one["left_by"],
         fresh=one["fresh"] == "yes",
     )
+
+
+_FLOW = re.compile(
+    r"ct=(?P<ctid>[1-9]\d{2,9}) life=(?P<life>[0-9A-Za-z]{0,8}\.\d{1,10}\.\d{1,20})"
+    r" in=(?P<in>\d{1,19}) out=(?P<out>\d{1,19}) by=(?P<by>[A-Za-z0-9._,-]*)"
+)
+
+
+def read_traffic(answer: Finished) -> dict[int, Flow]:
+    """What `traffic` saw, by id; a line that is not understood costs itself only."""
+    lines = answer.out.rstrip("\n").split("\n")
+    if answer.code or lines[0] != "vzq-ct1 traffic" or lines[-1] != "end":
+        raise not_understood("traffic", answer)
+    told = (one for line in lines[1:-1] if (one := _FLOW.fullmatch(line)) is not None)
+    found: dict[int, Flow] = {}
+    for one in told:
+        by = tuple(name for name in one["by"].split(",") if name)
+        found.setdefault(int(one["ctid"]), Flow(one["life"], int(one["in"]), int(one["out"]), by))
+    return found
 
 
 def read_used(answer: Finished) -> int:

@@ -11,7 +11,7 @@ from models.errors import Permanent
 from models.whitelist import JOB_ID, Address, CtId, Description, HostName, Password, Word
 from workers.commands import Command, Finished
 from workers.openvz import exit_codes, holds, inside, sights, vzlist
-from workers.openvz.driver import Abilities, Identity, Limits, Listed, Sight
+from workers.openvz.driver import Abilities, Flow, Identity, Limits, Listed, Sight
 
 ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be told from the command's (facts §2.5)
 PASSWORD_SET = "vzq-password:"  # noqa: S105  (a marker, followed by chpasswd's exit code)
@@ -79,6 +79,14 @@ class Vzctl:
     def surveyed(self, answer: Finished) -> list[Sight]:
         """Every id of which there is a trace; whether it runs, the listing knows."""
         return sights.read_survey(answer)
+
+    def traffic(self) -> Command:
+        """What every running container sent and received, in one answer; changes nothing; runs directly. Read it with `flows`."""
+        return Command("traffic", ["vzq-ct", "traffic"], timeout=_QUICK)
+
+    def flows(self, answer: Finished) -> dict[int, Flow]:
+        """By container; those that the node cannot tell of are not among them."""
+        return sights.read_traffic(answer)
 
     def usage(self, ctid: int) -> Command:
         """The disk its files take; changes nothing; runs directly. Read it with `used`."""

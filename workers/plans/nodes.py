@@ -15,7 +15,7 @@ from models.orders import EnrolNode, ScanHostKey
 from workers.node.install import install
 from workers.node.runner import Runner
 from workers.observation import observed, unreadable
-from workers.openvz.driver import Abilities, Listed, Sight
+from workers.openvz.driver import Abilities, Flow, Listed, Sight
 from workers.openvz.rows import abilities_of, row_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
@@ -81,7 +81,19 @@ async def learn(link: Link, clock: Clock) -> dict[str, Any]:
     _usable(abilities)
     runner = Runner(link, clock=clock)
     await runner.sweep(days=SWEEP_DAYS)
-    return {"abilities": row_of(abilities), "highest_token": await runner.highest(), "shown": await _shown(link, Vzctl(abilities))}
+    shown, flows = await _shown(link, Vzctl(abilities)), await _flows(link, driver)
+    return {"abilities": row_of(abilities), "highest_token": await runner.highest(), "shown": shown, "flows": flows}
+
+
+async def _flows(link: Link, driver: Vzctl) -> dict[int, Flow] | str:
+    """The traffic of what runs; or why the node could not tell, which is no reason to think worse of it."""
+    command = driver.traffic()
+    try:
+        answer = await link.run(command.argv, timeout=command.timeout)
+        driver.judge(command, answer)
+        return driver.flows(answer)
+    except (Permanent, Unexpected) as error:
+        return error.why
 
 
 async def _shown(link: Link, driver: Vzctl) -> list[Sight] | str:
@@ -116,11 +128,12 @@ def remember(session: Session, job: Job, node: Node, answer: dict[str, Any], now
         node.finding, node.finding_why = "token leap", f"its ledger knows token {answer['highest_token']}, which no house of ours has drawn"
     session.add(node)
     shown: list[Sight] | str = answer.pop("shown")
+    flows: dict[int, Flow] | str = answer.pop("flows", "")
     if isinstance(shown, str):
         unreadable(session, node, shown, now=now)  # of a restored database it stays unseen: what is there is still not known
     else:
         node.unseen = node.bars = False
-        answer["findings"] = observed(session, node, job, shown, Vzctl(abilities_of(abilities)), now=now)
+        answer["findings"] = observed(session, node, job, shown, Vzctl(abilities_of(abilities)), now=now, flows=flows)
     answer |= {key: abilities[key] for key in ("dialect", "version", "kernel", "templates", "memory_bytes", "disk_free_bytes")}
 
 

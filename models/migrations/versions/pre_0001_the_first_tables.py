@@ -67,6 +67,10 @@ def upgrade() -> None:
         sa.Column("nameservers", sa.JSON(), nullable=False),
         sa.Column("searchdomain", sa.String(), nullable=True),
         sa.Column("disk_used_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("net_in_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("net_out_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("net_seen", sa.JSON(), nullable=False),
+        sa.Column("net_why", sa.String(), nullable=False),
         sa.Column("probe", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=True),
         sa.Column(

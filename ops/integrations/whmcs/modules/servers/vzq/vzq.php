@@ -213,6 +213,10 @@ function vzq_UsageUpdate(array $params)
         if (isset($container['disk_used_bytes'])) {  // null until the node has been looked at
             $fields['diskusage'] = (int) ceil($container['disk_used_bytes'] / 1048576);
         }
+        if (isset($container['net_in_bytes'], $container['net_out_bytes'])) {  // null where the node cannot count: left alone
+            $total = $container['net_in_bytes'] + $container['net_out_bytes'];
+            $fields['bwusage'] = (int) ceil(($total - Ledger::countedFrom($known, $total, date('Y-m'))) / 1048576);
+        }
         Capsule::table('tblhosting')->where('id', $service->id)->update($fields);
     }
     return 'success';

@@ -32,6 +32,8 @@ final class Ledger
                     $table->bigInteger('ctid')->nullable();  // its container, from the moment the order is accepted
                     $table->bigInteger('last_ctid')->nullable();  // the one that was terminated, revivable while its grace lasts
                     $table->string('address', 64)->default('');
+                    $table->string('month', 7)->default('');  // that bandwidth is counted for
+                    $table->bigInteger('counted')->default(0);  // vzq's counter when that month began here
                 });
             }
             if (!$schema->hasTable(self::ORDERS)) {
@@ -242,5 +244,20 @@ final class Ledger
             throw new Held('nothing was ordered: this module knows no VPS of this service; if there is one, enter its container id on the service\'s page and save');
         }
         return (int) $ctid;
+    }
+
+    /**
+     * Where vzq's counter stood when this month began: WHMCS wants a month's traffic, vzq counts for ever. The first
+     * month of a service begins at 0; a counter that is lower belongs to another container.
+     */
+    public static function countedFrom($service, int $total, string $month): int
+    {
+        $from = (int) $service->counted;
+        if ($service->month === $month && $from <= $total) {
+            return $from;
+        }
+        $from = $service->month === '' || $from > $total ? 0 : $total;
+        Capsule::table(self::SERVICES)->where('serviceid', $service->serviceid)->update(['month' => $month, 'counted' => $from]);
+        return $from;
     }
 }
