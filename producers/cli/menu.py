@@ -28,6 +28,7 @@ MENU: dict[str, Entry] = {
     "job": Entry("producers.cli.job", "app", "List, show, follow, explain, cancel, retry and resolve jobs."),
     "container": Entry("producers.cli.container", "app", "List, show, start, stop, resize, … containers."),
     "migrate": Entry("producers.cli.migrate", "migrate", "Move a container to another node, or look whether it could be moved."),
+    "exec": Entry("producers.cli.exec", "exec_", "Run a command in many containers at once."),
     "console": Entry("producers.cli.house", "console", "Sit before a container: a shell inside it, on this terminal."),
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),

@@ -1,0 +1,80 @@
+"""`vzq exec` as a person types it, against the lab's processes."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from models.orders import StartContainer, StopContainer
+from models.rollouts import RolloutSpec
+from tests.inside.conftest import Crowd
+
+
+def vzq(crowd: Crowd, *words: str) -> "subprocess.CompletedProcess[str]":
+    program = [sys.executable, "-P", "-m", "producers.cli", *words]
+    return subprocess.run(program, env=crowd.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def test_the_last_line_counts_and_equal_answers_are_told_once(crowd: Crowd) -> None:
+    done = vzq(crowd, "exec", "all", "--", "echo same; echo other >&2")
+    assert done.returncode == 0, done.stderr
+    ids = " ".join(map(str, crowd.ctids))
+    assert done.stdout.splitlines() == [f"== 4 × ok: {ids}", "same", "other", "4 ok, 0 failed, 0 unreachable"]
+
+
+def test_words_behind_the_dashes_reach_the_program_whole(crowd: Crowd) -> None:
+    done = vzq(crowd, "exec", str(crowd.ctids[0]), "--", "printf", "%s|", "a b", "$HOME")
+    assert done.stdout.splitlines()[1] == "a b|$HOME|"
+
+
+def test_a_failing_command_and_a_stopped_container_are_counted_apart(crowd: Crowd) -> None:
+    stopped, failing, *_ = crowd.ctids
+    crowd.ended(crowd.place(StopContainer(ctid=stopped, fast=True)))
+    done = vzq(crowd, "exec", "node=n1", "--json", "--", f"test $(basename $PWD) != {failing}")
+    crowd.ended(crowd.place(StartContainer(ctid=stopped)))
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["counts"] == {"ok": 2, "failed": 1, "unreachable": 1}
+    assert {one["ctid"]: one["outcome"] for one in told["results"]} == dict.fromkeys(crowd.ctids, "ok") | {stopped: "not-running", failing: "failed"}
+
+
+def test_a_script_from_a_file_streams_line_by_line(crowd: Crowd, tmp_path: Path) -> None:
+    (tmp_path / "who.py").write_text("import os\nprint(os.path.basename(os.getcwd()))\n")
+    done = vzq(crowd, "exec", "all", "--exclude", str(crowd.ctids[0]), "--script", str(tmp_path / "who.py"), "--interpreter", "python3", "--stream")
+    assert sorted(done.stdout.splitlines()[:-1]) == sorted(f"{ctid} | {ctid}" for ctid in crowd.ctids[1:])
+
+
+def test_interrupted_it_ends_the_command_inside(crowd: Crowd) -> None:
+    ctid = crowd.ctids[2]
+    program = [sys.executable, "-P", "-m", "producers.cli", "exec", str(ctid), "--", "echo $$ >mine; exec sleep 300"]
+    with subprocess.Popen(program, env=crowd.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        crowd.until((crowd.inside(ctid) / "mine").exists, "the command to begin")
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "the command is being ended inside the containers" in said
+    pid = int((crowd.inside(ctid) / "mine").read_text())
+    crowd.until(lambda: not crowd.alive(pid), "the command to end")
+
+
+def test_it_becomes_a_specification_of_a_rollout(crowd: Crowd, tmp_path: Path) -> None:
+    file = tmp_path / "date.yaml"
+    done = vzq(crowd, "exec", "customer=acme,env=prod", "--save-as-rollout", str(file), "--", "date")
+    assert done.returncode == 0, done.stderr
+    spec = RolloutSpec.model_validate(yaml.safe_load(file.read_text()))
+    assert (spec.selector.customers, spec.selector.labels, spec.action.do) == (("acme",), {"env": "prod"}, "script")
+
+
+def test_bad_input_is_told_before_anything_runs(crowd: Crowd) -> None:
+    for words, said in (
+        (["nobody-has-this-name", "--", "true"], "SELECTOR: no container fits; see `vzq container list`"),
+        (["all"], "COMMAND: give either a command behind --, or a file with --script"),
+        (["all", "--script", "/does/not/exist"], "--script: /does/not/exist cannot be read"),
+        (["", "--", "true"], "SELECTOR: selects nothing"),
+    ):
+        done = vzq(crowd, "exec", *words)
+        assert done.returncode == 2, words
+        assert said in done.stderr
