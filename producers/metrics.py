@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,10 +19,12 @@ from models.house import Beat, Worker
 from models.jobs import Job
 from models.lifecycle import FINAL, State
 from models.pauses import Pause, Reach
+from models.signatures import Signature
 from producers.dispatcher import Went
 from producers.snapshot import WORKER_SILENT
 
 log = structlog.get_logger(__name__)
+SIGNATURES = 50  # series at most; more sorts of answers at once are one fault
 OPEN = [state for state in State if state not in FINAL]
 
 
@@ -70,11 +72,21 @@ class FromDatabase(Collector):
         for reach in Reach:
             paused.add_metric([reach], counts.get(reach, 0))
         yield paused
+        yield self._unexpected(session)
         yield from self._fleet(session, now)
         beat = GaugeMetricFamily("vzq_dispatcher_last_round_timestamp_seconds", "When any dispatcher last went round")
         for row in session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).all():
             beat.add_metric([], row.at.timestamp())
         yield beat
+
+    @staticmethod
+    def _unexpected(session: Session) -> Metric:
+        """Of the open signatures the ones met last; a settled one has no series, so its alert ends."""
+        answers = CounterMetricFamily("vzq_unexpected_answers_total", "Answers that nobody classified, by signature", labels=["signature"])
+        query = select(Signature).where(col(Signature.settled_at).is_(None)).order_by(col(Signature.last_seen).desc()).limit(SIGNATURES)
+        for row in session.exec(query).all():
+            answers.add_metric([f"{row.id}: {row.text}"], row.count)
+        return answers
 
     def _fleet(self, session: Session, now: datetime) -> Iterator[Metric]:
         node_up = GaugeMetricFamily("vzq_node_up", "1 while the node's breaker is closed", labels=["site", "node"])

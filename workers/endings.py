@@ -14,6 +14,7 @@ from models.house import HANDOUT, erase_secrets, raise_token
 from models.jobs import Job
 from models.lifecycle import Cause, State
 from models.reservations import give_back, keep
+from models.signatures import met
 from models.vault import SEALED
 
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -123,6 +124,7 @@ def unexpected(session: Session, job: Job, now: datetime, *, error: Exception) -
     signature = error.signature if isinstance(error, Unexpected) else f"{type(error).__name__} in the worker"
     job.error, job.error_class = str(error) or type(error).__name__, type(error).__name__
     session.add(job.move(Cause.UNEXPECTED, now=now, why=job.error, signature=signature))
+    met(session, signature, job, now=now, why=job.error)
 
 
 def outrun(session: Session, job: Job, now: datetime, *, highest: int, why: str) -> None:

@@ -267,6 +267,37 @@ class Pause(BaseModel):
     since: datetime
 
 
+class Example(BaseModel):
+    """One job that met an unexpected answer."""
+
+    job: str
+    kind: str
+    node: str | None
+    step: str
+    at: datetime
+    why: str
+
+
+class Signature(BaseModel):
+    """One sort of answer that vzq does not know."""
+
+    id: int
+    text: str = Field(description="Command, code and words, without ids, paths and numbers.")
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    examples: list[Example] = Field(description="The newest five.")
+    note: str = Field(description="What somebody found out about it.")
+    settled_at: datetime | None
+    settled_by: str
+
+
+class SignatureStory(Signature):
+    """The same, with who waits because of it."""
+
+    stuck: list[str] = Field(description="Jobs that are stuck because of it.")
+
+
 class Token(BaseModel):
     """An API token, without its secret."""
 

@@ -33,6 +33,7 @@ MENU: dict[str, Entry] = {
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),
     "downtime": Entry("producers.cli.downtime", "downtime", "How long containers did not answer, and why."),
+    "signature": Entry("producers.cli.signature", "app", "Answers of nodes that vzq does not know, grouped: what they are about, and what to do."),
     "pause": Entry("producers.cli.pause", "pause", "Begin nothing more of everything, a site, a node, a kind, a producer; list it."),
     "resume": Entry("producers.cli.pause", "resume", "End a pause."),
     "plan": Entry("producers.cli.plan", "app", "The sizes that can be ordered."),

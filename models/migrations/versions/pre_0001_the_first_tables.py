@@ -337,6 +337,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_spent_key_job_id"), ["job_id"], unique=False)
 
     op.create_table(
+        "signature",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("text", sa.String(length=160), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("examples", sa.JSON(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("text"),
+    )
+    op.create_table(
         "token",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
@@ -715,6 +729,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_spent_key_job_id"))
 
     op.drop_table("spent_key")
+    op.drop_table("signature")
     op.drop_table("secret")
     op.drop_table("pause")
     with op.batch_alter_table("pool", schema=None) as batch_op:
