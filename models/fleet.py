@@ -18,6 +18,7 @@ class NodeState(StrEnum):
     NEW = auto()  # being enrolled
     ACTIVE = auto()
     DRAINING = auto()  # finishes what it has, takes nothing new
+    LOST = auto()  # a person said that it is gone for good: nothing runs there, also when it comes back, until somebody activates it
 
 
 class Node(SQLModel, table=True):
@@ -39,6 +40,7 @@ class Node(SQLModel, table=True):
     faults: int = 0  # node faults in a row; lengthens the breaker's pause
     finding: str = ""  # what is wrong with it, in a word or two
     finding_why: str = Field(default="", sa_type=Text)
+    lost_at: datetime | None = Field(default=None, sa_type=Instant)  # when a person said so; what it shows since then counts
     seen_at: datetime | None = Field(default=None, sa_type=Instant)  # last successful look
     labels: dict[str, str] = Field(default_factory=dict, sa_type=JSON)  # what orders may ask for, e.g. disk=ssd
     domain: str = ""  # failure domain: rack, power feed; a customer's containers are spread over them

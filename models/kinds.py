@@ -83,10 +83,12 @@ KINDS: dict[str, Kind] = {
     "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "exec-batch": Kind("exec", Load.EXEC, Rank.ORDER, attempts=20, deadline=timedelta(days=1)),  # tries to get through; it runs once
+    "quarantine-container": _verb(Load.EXEC, Rank.URGENT),
     "scan-host-key": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=2)),
     "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
     "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),
     "check-migration": Kind("inspect", Load.LOOK, Rank.ORDER, attempts=3, deadline=timedelta(minutes=10)),
+    "look-at-container": Kind("inspect", Load.LOOK, Rank.ORDER, attempts=3, deadline=timedelta(minutes=10)),
     "check-queue": Kind("inspect", Load.NONE, Rank.UPKEEP, attempts=1, deadline=timedelta(hours=1)),
 }
 FAMILIES = tuple(sorted({kind.family for kind in KINDS.values()}))

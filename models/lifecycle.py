@@ -41,6 +41,7 @@ class Cause(StrEnum):
     STRANDED = auto()  # failed after the pivot, or attempts used up there
     UNEXPECTED = auto()  # an answer nobody classified
     POISONED = auto()  # workers die of it
+    NODE_LOST = auto()  # its node is gone for good
     GO_ON = auto()  # a person: try again
     PUT_BACK = auto()  # a person: undo it
     ACCEPTED_AS_IS = auto()  # a person: it is right as it is
@@ -57,6 +58,8 @@ EDGES: dict[tuple[State, Cause], State] = {
     (S.QUEUED, C.WITHDRAWN): S.CANCELLED,  # nothing was begun
     (S.QUEUED, C.CANCELLING): S.UNDOING,  # something was begun by an earlier run
     (S.QUEUED, C.SUPERSEDED): S.CANCELLED,
+    (S.QUEUED, C.DISPLACED): S.QUEUED,
+    (S.QUEUED, C.NODE_LOST): S.FAILED,
     (S.DISPATCHED, C.UNCLAIMED): S.QUEUED,
     (S.DISPATCHED, C.CLAIMED): S.RUNNING,
     (S.DISPATCHED, C.WITHDRAWN): S.CANCELLED,
@@ -89,10 +92,13 @@ EDGES: dict[tuple[State, Cause], State] = {
     (S.UNDOING, C.STRANDED): S.STUCK,
     (S.UNDOING, C.UNEXPECTED): S.STUCK,
     (S.UNDOING, C.POISONED): S.STUCK,
+    (S.UNDOING, C.NODE_LOST): S.FAILED,
     (S.STUCK, C.GO_ON): S.QUEUED,
     (S.STUCK, C.PUT_BACK): S.UNDOING,
     (S.STUCK, C.ACCEPTED_AS_IS): S.DONE,
     (S.STUCK, C.GIVEN_UP): S.FAILED,
+    (S.STUCK, C.DISPLACED): S.QUEUED,
+    (S.STUCK, C.NODE_LOST): S.FAILED,
 }
 FINAL = frozenset(State) - {start for start, _ in EDGES}
 LEASED = frozenset({S.DISPATCHED, S.RUNNING, S.UNDOING})  # states in which a lease may run

@@ -129,6 +129,14 @@ class ExecBatch(_Order):
         return script
 
 
+class LookAtContainer(_Order):
+    """Look at one container and at what was done to it on its node; changes nothing."""
+
+    kind: Literal["look-at-container"] = "look-at-container"
+    node: Word
+    ctid: CtId
+
+
 class CheckQueue(_Order):
     """Go the whole way through the queue and do nothing: tells that service, Redis, database and a worker work together."""
 
@@ -308,6 +316,14 @@ class ClearDebris(_Order):
     of: JobId | None = Field(None, description="The job whose mark it bears, as the finding says; only what bears none if left out.")
 
 
+class QuarantineContainer(_Order):
+    """On a node that was lost and is back: stop what was made anew elsewhere and keep it from starting; nothing is removed."""
+
+    kind: Literal["quarantine-container"] = "quarantine-container"
+    node: Word
+    ctid: CtId
+
+
 VERB_ORDERS = (
     StartContainer, StopContainer, RestartContainer, SuspendContainer, UnsuspendContainer, ResizeContainer, ReinstallContainer,
     SetPassword, SetHostname, SetNameservers, RenameContainer, AddAddress, RemoveAddress, TerminateContainer, ReviveContainer, PurgeContainer,
@@ -325,6 +341,8 @@ Order = Annotated[
     | CheckMigration
     | AdoptContainer
     | ClearDebris
+    | QuarantineContainer
+    | LookAtContainer
     | ExecBatch
     | ScanHostKey
     | EnrolNode

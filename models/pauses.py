@@ -44,7 +44,10 @@ class Pause(SQLModel, table=True):
     def held(self) -> ColumnElement[bool]:
         """Jobs that rest; as `holds`."""
         columns = {Reach.SITE: Job.site, Reach.NODE: Job.node, Reach.KIND: Job.kind, Reach.PRODUCER: Job.producer}
-        return true() if self.reach is Reach.EVERYTHING else (col(columns[self.reach]) == self.name) & col(columns[self.reach]).is_not(None)
+        if self.reach is Reach.EVERYTHING:
+            return true()
+        here = (col(columns[self.reach]) == self.name) & col(columns[self.reach]).is_not(None)
+        return here if self.reach is not Reach.NODE else here | ((col(Job.to_node) == self.name) & col(Job.to_node).is_not(None))
 
 
 def at_rest(pauses: Sequence[Pause]) -> ColumnElement[bool]:

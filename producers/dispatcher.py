@@ -25,6 +25,7 @@ from models.reservations import give_back
 from producers.addresses import complete
 from producers.admission import Round, admit
 from producers.bell import Bell
+from producers.bereaved import leave_lost_nodes
 from producers.refusals import Refusal
 from producers.relay import number_events
 from producers.reserve import reserve
@@ -75,6 +76,7 @@ class Dispatcher:
             self._database.lock(session, "dispatch")
             now = self._database.now(session)
             expired = self._expire(session, now)
+            leave_lost_nodes(session, now)
             self._overdue(session, now)
             self._find_room(session, now)
             bells, outcome = self._dispatch(session, now)

@@ -12,9 +12,11 @@ from models.fleet import Address, Container, Node, NodeState, Plan, Pool
 from models.jobs import Job
 from models.lifecycle import State
 from producers.audit import audit
+from producers.bereaved import back_in_fleet
 from producers.ranges import checked_probe, given_out, refuse_overlap, resolvers
 from producers.refusals import BadOrder, Refusal
 from producers.shapes import node_shape
+from producers.twins import twins
 
 LEAST_RAM, LEAST_DISK = 1 << 24, 1 << 26  # no container lives on less
 
@@ -33,9 +35,14 @@ def node_shapes(session: Session, nodes: Sequence[Node]) -> list[dict[str, Any]]
 
 
 def turn(session: Session, node: Node, state: NodeState, *, by: str, because: str, now: datetime) -> Node:
-    """Drain or activate a node; an open breaker is closed with activation, for the fault is mended. Raises Refusal."""
+    """Drain or activate a node, or call it lost; an open breaker is closed with activation, for the fault is mended. Raises Refusal."""
     if node.state == NodeState.NEW:
         raise Refusal(f"node {node.name} is not enrolled yet; see `vzq job list --kind enrol-node`, or run `vzq node add` again")
+    if node.state is NodeState.LOST and state is not NodeState.LOST:
+        _must_be_quiet(session, node)
+        back_in_fleet(session, node.name)
+    if state is NodeState.LOST and node.state is not NodeState.LOST:
+        node.lost_at = now
     node.state = state
     node.bars = node.bars and state is not NodeState.DRAINING  # whoever drains it goes on without knowing what is there
     if state is NodeState.ACTIVE:
@@ -44,6 +51,15 @@ def turn(session: Session, node: Node, state: NodeState, *, by: str, because: st
     session.flush()
     audit(session, at=now, by=by, action=f"node {state}", subject=f"node:{node.name}", because=because)
     return node
+
+
+def _must_be_quiet(session: Session, node: Node) -> None:
+    """A node that was lost is only given work after a look at it, and when no copy of what was made anew elsewhere can run there."""
+    if node.lost_at is None or node.seen_at is None or node.seen_at < node.lost_at:
+        raise Refusal(f"node {node.name} was not seen since it was called lost; `vzq node observe {node.name}` looks when it answers")
+    loud = [ctid for ctid, job in twins(session, node) if job is None or job.state != State.DONE]
+    if loud:
+        raise Refusal(f"containers {', '.join(map(str, loud))} were made anew elsewhere and are not quiet on {node.name} yet; see `vzq finding list`")
 
 
 def change_node(session: Session, node: Node, wanted: dict[str, Any], *, by: str, because: str, now: datetime) -> None:

@@ -22,9 +22,11 @@ from models.orders import (
     CreateContainer,
     EnrolNode,
     ExecBatch,
+    LookAtContainer,
     MigrateContainer,
     ObserveNode,
     Order,
+    QuarantineContainer,
     ReinstallContainer,
     SetPassword,
 )
@@ -126,7 +128,7 @@ class Intake:
                 return self._reserve(session, job, order)
             case EnrolNode():
                 _expect_node(session, order, site=job.site)
-            case ObserveNode():
+            case ObserveNode() | LookAtContainer():
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
                 job.node = order.node
@@ -137,7 +139,7 @@ class Intake:
     def _prepare(self, session: Session, job: Job, order: Order) -> str:
         """An order about containers that are there."""
         match order:
-            case AdoptContainer() | ClearDebris():
+            case AdoptContainer() | ClearDebris() | QuarantineContainer():
                 return prepare_stray(session, order, job)
             case ExecBatch():
                 return prepare_exec(self._database, session, order, job)

@@ -6,6 +6,7 @@ from typing import Literal
 from sqlmodel import Session, col, select
 
 from models.database import Database
+from models.fleet import Node, NodeState
 from models.house import HANDOUT, Secret, erase_secrets
 from models.jobs import Event, Job
 from models.lifecycle import FINAL, Cause, State
@@ -13,6 +14,7 @@ from models.orders import ORDER
 from models.reservations import give_back, keep
 from models.vault import Vault
 from producers.audit import audit
+from producers.fleet import turn
 from producers.intake import Accepted, Intake
 from producers.refusals import BadOrder, Refusal
 
@@ -90,6 +92,14 @@ def retry(intake: Intake, vault: Vault, session: Session, job: Job, *, by: str, 
         retry_of=job.id,
         request=request,
     )
+
+
+def lose_node(session: Session, job: Job, *, by: str, because: str, now: datetime) -> Node:
+    """The node of this job is gone for good: the node is quarantined, and the next round places its jobs elsewhere or ends them. Raises Refusal."""
+    node = session.get(Node, job.node, with_for_update=True) if job.node is not None else None
+    if node is None or job.ended:
+        raise Refusal(f"job {job.id} is {job.state}" + ("; it waits for no node" if node is None else ""))
+    return turn(session, node, NodeState.LOST, by=by, because=because or f"job {job.id}", now=now)
 
 
 def resolve(session: Session, job: Job, choice: Choice, *, by: str, because: str, now: datetime) -> Event:

@@ -28,6 +28,7 @@ from producers.metrics import DispatcherMeters, FromDatabase
 from producers.passwords import Unfetched
 from producers.periodic import Observation, Purges
 from producers.pruning import KeepSettings, Pruner
+from producers.twins import Quarantine
 from producers.webhooks.deliver import Deliverer
 from producers.webhooks.settings import WebhookSettings
 
@@ -65,6 +66,7 @@ class Service:
         self._scheduler = Scheduler(house.database, house.intake)
         self._observation = Observation(house.database, house.intake)
         self._deliverer = Deliverer(house.database, house.vault, house.clock, networks=WebhookSettings().networks)
+        self._quarantine = Quarantine(house.database, house.intake)
         self._purges = Purges(house.database, house.intake)
         self._pruner = Pruner(house.database, house.clock, KeepSettings())
         self._unfetched = Unfetched(house.database, kept=settings.password_kept)
@@ -129,6 +131,7 @@ class Service:
     def _periodic(self) -> None:
         while not self._stopping.wait(PERIODIC_S):
             self._guarded(self._observation.run_once)
+            self._guarded(self._quarantine.run_once)
             self._guarded(self._unfetched.run_once)
             self._guarded(self._purges.run_once)
             self._guarded(self._pruner.run_once)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from models.campaign_states import CampaignState
 from models.campaigns import Campaign
-from models.fleet import Node
+from models.fleet import Node, NodeState
 from models.house import Credit, Worker
 from models.inside import Visit
 from models.jobs import Job
@@ -133,6 +133,7 @@ def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) ->
             keeps[job.node].add(job.id)
         if job.to_node is not None and job.begun:
             keeps[job.to_node].add(job.id)
+    may_be_touched = {job.id for job in jobs if job.load == Load.LOOK or job.kind == "quarantine-container"}
     rows = session.exec(select(Node).where(col(Node.name).in_(names))).all() if names else []
     return {
         node.name: NodeView(
@@ -143,7 +144,7 @@ def _nodes(session: Session, jobs: list[Job], busy: dict[str, Counter[Load]]) ->
             finding=node.finding_why or node.finding,
             faults=node.faults,
             unseen=node.unseen,
-            keeps=frozenset(keeps[node.name]),
+            keeps=frozenset(keeps[node.name] if node.state is not NodeState.LOST else may_be_touched),
         )
         for node in rows
     }

@@ -2,14 +2,14 @@
 
 from sqlmodel import Session, col, select
 
-from models.fleet import Container, ContainerState, Node
+from models.fleet import Container, ContainerState, Node, NodeState
 from models.jobs import Job
 from models.lifecycle import FINAL
-from models.orders import AdoptContainer, ClearDebris
+from models.orders import AdoptContainer, ClearDebris, QuarantineContainer
 from producers.refusals import BadOrder, Refusal
 
 
-def prepare(session: Session, order: AdoptContainer | ClearDebris, job: Job) -> str:
+def prepare(session: Session, order: AdoptContainer | ClearDebris | QuarantineContainer, job: Job) -> str:
     """Give the job its node; the sentence for its event. Raises BadOrder or Refusal. What the node shows is checked when the job runs."""
     node = session.get(Node, order.node)
     if node is None:
@@ -18,6 +18,8 @@ def prepare(session: Session, order: AdoptContainer | ClearDebris, job: Job) -> 
     row = session.get(Container, order.ctid)
     if row is not None and row.state == ContainerState.RESERVED:
         raise Refusal(f"id {order.ctid} is kept for job {row.job_id}; see `vzq job show {row.job_id}`")
+    if isinstance(order, QuarantineContainer):
+        return _quarantine(order, node, row)
     if isinstance(order, AdoptContainer):
         return _adoption(order, row)
     return _clearing(session, order, row)
@@ -29,6 +31,14 @@ def _adoption(order: AdoptContainer, row: Container | None) -> str:
             raise Refusal(f"container {order.ctid} is {row.node}'s in the books; two containers cannot have one id: see `vzq finding list`")
         return f"container {order.ctid} on {order.node} is in the books; it is taken for the right one"
     return f"container {order.ctid} on {order.node}, as it is there"
+
+
+def _quarantine(order: QuarantineContainer, node: Node, row: Container | None) -> str:
+    if node.state is not NodeState.LOST:
+        raise Refusal(f"node {order.node} is {node.state}, not lost; suspend or terminate the container instead")
+    if row is not None and row.node == order.node and row.state != ContainerState.FOREIGN:
+        raise Refusal(f"container {order.ctid} is {order.node}'s in the books; nothing was made anew elsewhere")
+    return f"the copy of container {order.ctid} on {order.node} must not run"
 
 
 def _clearing(session: Session, order: ClearDebris, row: Container | None) -> str:

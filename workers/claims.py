@@ -56,8 +56,13 @@ class Claim:
     def safe_point(self, clock: Clock) -> None:
         """Between two steps: raises Stale, or Withdrawn when cancel was asked for and can still be done."""
         self.check(clock)
-        if self.cancel_asked and not self.job.past_pivot and self.job.state == State.RUNNING:
+        if self.withdrawn:
             raise Withdrawn("cancelled on request")
+
+    @property
+    def withdrawn(self) -> bool:
+        """Cancel was asked for and can still be done."""
+        return self.cancel_asked and not self.job.past_pivot and self.job.state == State.RUNNING
 
 
 class RunAlone(Exception):

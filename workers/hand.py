@@ -1,20 +1,26 @@
 """What one claimed job may do on a node: look, and act through the node's runner, while its lease lives."""
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from models.clock import Clock
+from models.errors import Retryable, Unsure
 from models.jobs import Begun
 from workers import history
 from workers.claims import Claim
 from workers.commands import Command, Finished
 from workers.metrics import WorkerMeters
-from workers.node.runner import Direction, Outcome, Runner, StepKey
+from workers.node.runner import Direction, Killed, Outcome, Runner, StepKey
 from workers.openvz.driver import Driver, Sight
 from workers.probe.watch import Watch, watched
 from workers.transport.ssh import Link
 
+T = TypeVar("T")
 LOOK_TIMEOUT = timedelta(seconds=60)
+LISTEN_S = 0.25  # how often it is seen whether cancel was asked for
 ATTACH_TIMEOUT = timedelta(minutes=30)  # longer than any step's own time-out; the lease ends the waiting sooner
 
 
@@ -44,6 +50,7 @@ class Hand:
         self._watch = watch
         self._patience = patience
         self._steps_begun: set[str] = set()
+        self.stoppable: frozenset[str] = frozenset()  # steps that a cancel may end (Plan.stoppable_steps)
         self._answers: dict[str, Finished] = {}
 
     @property
@@ -92,7 +99,7 @@ class Hand:
         async with watched(self._watch, begun.step):
             self._claim.check(self._clock)
             started = self._clock.monotonic()
-            finished = await self._runner.begin(self._key(begun), command)
+            finished = await self._unless_cancelled(begun, self._runner.begin(self._key(begun), command))
         self._meters.stepped(self._claim.job.kind, begun.step, begun.direction, self._clock.monotonic() - started)
         if begun.direction == "do":
             self._steps_begun.add(begun.step)
@@ -111,7 +118,7 @@ class Hand:
         """The result of a try that was begun; None: it never ran and now cannot; raises Vanished."""
         async with watched(self._watch, begun.step):
             self._claim.check(self._clock)
-            finished = await self._runner.attach(self._key(begun), timeout=self._patience)
+            finished = await self._unless_cancelled(begun, self._runner.attach(self._key(begun), timeout=self._patience))
         if finished is not None and begun.direction == "do":
             self._steps_begun.add(begun.step)
             self._answers[begun.step] = finished
@@ -121,6 +128,21 @@ class Hand:
         """End the try with all its processes, if it still runs; whoever waits for it hears that it was killed."""
         self._claim.check(self._clock)
         await self._runner.cancel(self._key(begun))
+
+    async def _unless_cancelled(self, begun: Begun, waiting: Coroutine[Any, Any, T]) -> T:
+        """What the command's end gives; a step that may be stopped is ended on the node once cancel is asked for. Raises Killed then."""
+        if begun.direction != "do" or begun.step not in self.stoppable:
+            return await waiting
+        end = asyncio.ensure_future(waiting)
+        try:
+            while not (await asyncio.wait({end}, timeout=LISTEN_S))[0]:
+                if self._claim.withdrawn:
+                    with contextlib.suppress(Killed, Retryable, Unsure):  # how it ended is told to the one who waits for it
+                        await self.end(begun)
+                    break
+            return await end
+        finally:
+            end.cancel()
 
     def judge(self, command: Command, answer: Finished) -> None:
         """Raise what the exit code means."""

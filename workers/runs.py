@@ -232,6 +232,7 @@ class Runs:
         link = self._world.links.to(address_of(node))
         hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters, watch=watch)
         plan = PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers, hand.recall), driver)
+        hand.stoppable = plan.stoppable_steps
         if watch is not None:
             watch.begin(plan.critical_steps)
         return plan, hand

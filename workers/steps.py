@@ -44,6 +44,7 @@ class Step(Generic[S]):
     command: Callable[[S], Command]
     holds: Callable[[S], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
     locks: bool = True  # the command takes the container's lock
+    stoppable: bool = False  # a cancel may end the command with all its processes: what it leaves half done is what undo expects
     critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
     node: str = ""  # on which node the command runs; empty: the job's own
 
@@ -70,6 +71,11 @@ class Plan(Generic[S]):
     pivot: str = ""  # from the beginning of this step on the job only goes forward
     result: Callable[[S], dict[str, Any]] = field(default=lambda _sight: {})
     beyond: Callable[[S], bool] = field(default=lambda _sight: False)  # the pivot lies within a step: the look tells whether it is passed
+
+    @property
+    def stoppable_steps(self) -> frozenset[str]:
+        """Names of the steps whose command a cancel ends on the node."""
+        return frozenset(step.name for step in self.do if isinstance(step, Step) and step.stoppable)
 
     @property
     def critical_steps(self) -> frozenset[str]:
@@ -163,6 +169,7 @@ async def _begin(node: Node[S], begun: Begun, command: Command, journal: Journal
         raise Retryable(gone.why, after=AFTER_VANISHED) from gone
     except (Killed, TimedOut) as ended:
         journal.ended(begun, Outcome("killed"))
+        node.safe_point()  # raises Withdrawn when a cancel ended it
         raise Retryable(ended.why) from ended
     except Sealed:
         answer = None

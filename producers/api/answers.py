@@ -100,6 +100,24 @@ class Said(BaseModel):
     what: str = Field(description="One sentence for a person.")
 
 
+class Offer(BaseModel):
+    """One thing that may be decided about a stuck job."""
+
+    choice: str = Field(examples=["go-on"])
+    to: State | None = Field(description="Where it leads; null: it would be refused.")
+    does: str
+
+
+class Choices(BaseModel):
+    """What may be decided about a stuck job, and what its node showed."""
+
+    job: str
+    error: str
+    seen: dict[str, Any] | None = Field(description="The last look since it got stuck; null: nobody has looked, see `:look`.")
+    advice: str
+    offers: list[Offer]
+
+
 class Password(BaseModel):
     """A generated root password; it cannot be had again."""
 

@@ -24,8 +24,9 @@ from producers.api.rendering import job_answer
 from producers.api.tags import TAGGED, tagged
 from producers.audit import audit
 from producers.house import House
-from producers.jobs import CHOICES, Choice, cancel, resolve, retry
+from producers.jobs import CHOICES, Choice, cancel, lose_node, resolve, retry
 from producers.passwords import hand_out
+from producers.resolving import advice, last_look, offer_shape, offers, order_look, sight_shape
 from producers.story import story, story_shape
 from producers.tokens import Caller
 from producers.why import why
@@ -140,6 +141,46 @@ def resolve_job(request: Request, house: TheHouse, caller: Operator, job_id: Job
         job = visible(session, caller, job_id)
         event = resolve(session, job, decision.choice, by=caller.name, because=because, now=house.database.now(session))
         said = {"job": job.id, "state": event.state, "what": event.why}
+    request.app.state.doorbell.ring()
+    return JSONResponse(said)
+
+
+@router.get("/jobs/{job_id:jobid}/choices", operation_id="jobChoices", response_model=answers.Choices)
+def job_choices(house: TheHouse, caller: Operator, job_id: JobId) -> Response:
+    """What may be decided about a stuck job: what the node showed when it was last looked at, and what each choice would do, rehearsed."""
+    unbound(caller)
+    with house.database.read() as session:
+        job = visible(session, caller, job_id)
+        seen = last_look(session, job)
+        told = [offer_shape(offer) for offer in offers(house.database, session, job)]
+        hint = advice(job, seen.result if seen is not None else None)
+        return JSONResponse({"job": job.id, "error": job.error, "seen": sight_shape(seen), "advice": hint, "offers": told})
+
+
+@router.post(
+    "/jobs/{job_id:jobid}:look",
+    operation_id="lookForJob",
+    status_code=202,
+    response_model=answers.Job,
+    responses={202: {"description": "A worker looks at its container; when that job is done, see its choices.", "headers": HEADERS}},
+)
+def look_for_job(request: Request, house: TheHouse, caller: Operator, job_id: JobId, because: Because = "") -> Response:
+    """Have a worker look at what the job left on its node; changes nothing there."""
+    unbound(caller)
+    with house.database.write() as session:
+        shape = job_answer(order_look(house.intake, session, visible(session, caller, job_id), by=caller.name, because=because).job, caller)
+    request.app.state.doorbell.ring()
+    return JSONResponse(shape, 202, headers={"Location": f"/v1/jobs/{shape['id']}"})
+
+
+@router.post("/jobs/{job_id:jobid}:node-lost", operation_id="loseNodeOfJob", response_model=answers.Said)
+def lose_node_of_job(request: Request, house: TheHouse, caller: Operator, job_id: JobId, because: Because = "") -> Response:
+    """Its node is gone for good: all jobs there go elsewhere or end, and nothing runs there unseen if it comes back."""
+    unbound(caller)
+    with house.database.write() as session:
+        job = visible(session, caller, job_id)
+        node = lose_node(session, job, by=caller.name, because=because, now=house.database.now(session))
+        said = {"job": job.id, "state": job.state, "what": f"node {node.name} counts as lost: its jobs go elsewhere or end within seconds"}
     request.app.state.doorbell.ring()
     return JSONResponse(said)
 

@@ -38,7 +38,9 @@ class NodeChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: Literal["active", "draining"] | None = Field(None, description="draining: it finishes what it has and takes nothing new.")
+    state: Literal["active", "draining", "lost"] | None = Field(
+        None, description="draining: it finishes what it has and takes nothing new; lost: gone for good, its jobs go elsewhere or end."
+    )
     labels: Annotated[dict[Word, Word], Field(max_length=32)] | None = Field(None, description="All labels, in place of those it has.")
     domain: Word | Literal[""] | None = Field(None, description="Failure domain: rack, power feed.")
     containers_max: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(None, description="At most so many containers; 0: no limit.")

@@ -28,6 +28,8 @@ SCOPES = {  # the rest is what billing orders
     "observe-node": Scope.OPERATE,
     "adopt-container": Scope.OPERATE,
     "clear-debris": Scope.OPERATE,
+    "quarantine-container": Scope.OPERATE,
+    "look-at-container": Scope.OPERATE,
     "exec-batch": Scope.OPERATE,  # root in customers' containers
     "migrate-container": Scope.OPERATE,
     "check-migration": Scope.OPERATE,

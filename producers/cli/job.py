@@ -16,7 +16,7 @@ from producers.cli.screen import as_json, clock_time, say, short, table, warn
 from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.jobs import CHOICES, Choice, find
 from producers.refusals import BadOrder
-from producers.shapes import event_shape, job_shape
+from producers.shapes import job_shape
 from producers.story import story, story_shape
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow, explain, cancel, retry and resolve jobs.")
@@ -193,21 +193,32 @@ def retry(job: Id, by: By = "", because: Because = "", wait: Wait = False, timeo
 @app.command()
 def resolve(
     job: Id,
-    choice: Annotated[str, typer.Argument(metavar="CHOICE", help="; ".join(f"{name}: {what}" for name, (_, what) in CHOICES.items()))],
+    choice: Annotated[str, typer.Argument(metavar="[CHOICE]", help="; ".join(f"{name}: {what}" for name, (_, what) in CHOICES.items()))] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the choice would do; nothing is written.")] = False,
+    node_lost: Annotated[bool, typer.Option("--node-lost", help="Its node is gone for good: its jobs go elsewhere or end.")] = False,
+    timeout: Timeout = None,
     by: By = "",
     because: Because = "",
     json: Json = False,
 ) -> None:
-    """Decide about a stuck job."""
-    from producers.jobs import resolve as decide  # noqa: PLC0415 - named like the command
+    """Decide about a stuck job; without a choice a worker looks at its container, and each choice is told with what it would do."""
+    if node_lost and (choice or dry_run):
+        raise BadOrder({"--node-lost": "stands alone"})
+    if elsewhere():
+        from producers.cli import remote_resolving  # noqa: PLC0415 - needs httpx
 
-    chosen = _choice(choice)
-    with door.house() as house:
-        with house.database.write() as session:
-            found = find(session, job)
-            event = decide(session, found, chosen, by=asker(by), because=because, now=house.database.now(session))
-        house.bell.wake()
-        as_json(event_shape(event)) if json else say(f"{short(found.id)}: {event.state}; {event.why}")
+        remote_resolving.resolve(job, choice and _choice(choice), dry_run=dry_run, node_lost=node_lost, because=because, timeout=timeout, json=json)
+        return
+    from producers.cli import resolving  # noqa: PLC0415 - only here
+
+    if node_lost:
+        resolving.lose(job, by=asker(by), because=because, json=json)
+    elif not choice:
+        resolving.look(job, by=asker(by), because=because, timeout=timeout, json=json)
+    elif dry_run:
+        resolving.rehearse(job, _choice(choice), json=json)
+    else:
+        resolving.decide(job, _choice(choice), by=asker(by), because=because, json=json)
 
 
 def _states(wanted: list[str]) -> list[State]:

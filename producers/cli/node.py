@@ -132,6 +132,12 @@ def activate(name: Name, by: By = "", because: Because = "", json: Json = False)
 
 
 @app.command()
+def lost(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
+    """Say that a node is gone for good: its jobs go elsewhere or end, and nothing starts there unseen if it comes back."""
+    _turn(name, NodeState.LOST, by=by, because=because, json=json)
+
+
+@app.command()
 def remove(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Forget a node that was never enrolled, or one that is drained and empty. Nothing is done on the machine itself."""
     with door.database() as database, database.write() as session:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.jobs import Job
+from models.lifecycle import State
 from producers.cli import app
 from tests.api.conftest import TEMPLATE, Api
 from tests.api.test_orders import end
@@ -104,3 +106,19 @@ def test_a_house_elsewhere_is_paused_and_resumed(vzq: Vzq) -> None:
     assert vzq("pause", "--node", "n9", "--because", "x").exit_code == 2
     assert "goes on" in vzq("resume", "--node", "n1").stdout
     assert vzq("resume", "--node", "n1").exit_code == 3
+
+
+def test_a_stuck_job_of_a_house_elsewhere_is_looked_at_rehearsed_and_decided(vzq: Vzq, lite: Api) -> None:
+    made = told(vzq(*ORDER, "--json"))["job"]
+    with lite.house.database.write() as session:
+        row = session.get_one(Job, made)
+        row.state, row.error = State.STUCK, "create ended with 99"
+        session.add(row)
+    asked = vzq("job", "resolve", made, "--timeout", "0")
+    assert asked.exit_code == 5
+    assert "nobody has looked" in asked.stdout
+    assert told(vzq("job", "resolve", made, "put-back", "--dry-run", "--json"))["to"] == "undoing"
+    assert "→ done" in vzq("job", "resolve", made, "accept", "--dry-run").stdout
+    assert "queued" in lite.get(f"/v1/jobs/{made}/choices").text
+    assert "try again" in vzq("job", "resolve", made, "go-on", "--because", "mended").stdout
+    assert "counts as lost" in vzq("job", "resolve", made, "--node-lost", "--because", "burnt down").stdout

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.errors import Permanent
-from models.orders import ORDER, EnrolNode, ScanHostKey
+from models.orders import ORDER, EnrolNode, LookAtContainer, ScanHostKey
 from workers.claims import Claim
 from workers.plans import nodes
 from workers.plans.adopt import adopt
@@ -14,6 +14,8 @@ from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Inquiry, Means
 from workers.plans.migrate import Migration
 from workers.plans.move_check import check_migration
+from workers.plans.quarantine import quarantine
+from workers.plans.seen import look_at
 from workers.plans.update import update
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
@@ -36,6 +38,14 @@ def _observe(claim: Claim, means: Means) -> Inquiry:
     return nodes.observe(claim.node, means)
 
 
+def _look(claim: Claim, means: Means) -> Inquiry:
+    order = ORDER.validate_python(claim.job.order)
+    assert isinstance(order, LookAtContainer)  # noqa: S101
+    if claim.node is None:
+        raise Permanent(f"node {claim.job.node} is no longer enrolled")
+    return look_at(order, claim.node, means)
+
+
 def _check(_claim: Claim, _means: Means) -> Inquiry:
     async def nothing() -> dict[str, Any]:
         return {}
@@ -48,6 +58,7 @@ PLANS: dict[str, ContainerPlan] = {
     "create-container": create,
     "adopt-container": adopt,
     "clear-debris": clear_debris,
+    "quarantine-container": quarantine,
     "update-container": update,
     **VERB_PLANS,
 }
@@ -56,6 +67,7 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "enrol-node": _enrol,
     "observe-node": _observe,
     "check-migration": check_migration,
+    "look-at-container": _look,
     "check-queue": _check,
 }
 # Walked step by step on two nodes.

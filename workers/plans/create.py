@@ -59,7 +59,7 @@ def make(subject: Subject, node: Node, job: str, *, template: str, ours: Callabl
         Step("discard", lambda _: driver.destroy(ct), lambda s: made(s) or not (s.whole and ours(s))),
         Step("plant", lambda _: driver.plant(ct, job, sample=sample, layout=abilities.layout), ours, locks=False),
         Step("clean", lambda _: driver.clean(ct, job), lambda s: s.whole or not _half(s), locks=False),
-        Step("make", fill, made),
+        Step("make", fill, made, stoppable=True),
         subject.limits(limits),
         subject.identity(identity_of(row, job)),
         subject.has_no_others(subject.addresses),
