@@ -275,6 +275,34 @@ class Repair(BaseModel):
     dry_run: bool
 
 
+class LeftOut(BaseModel):
+    """A container that a command did not go to."""
+
+    ctid: int
+    why: str
+
+
+class Execution(BaseModel):
+    """A command that was ordered for many containers."""
+
+    jobs: list[str] = Field(description="One a node.")
+    containers: int = Field(description="How many the selector fitted.")
+    skipped: list[LeftOut]
+
+
+class ExecResult(BaseModel):
+    """How one container answered a command."""
+
+    ctid: int
+    job: str
+    outcome: str = Field(description="ok, failed, timed-out, flooded, busy, not-running, frozen, missing, no-shell, killed, cancelled or unknown.")
+    code: int | None = Field(description="The command's own exit code; null where its end was not seen from inside.")
+    why: str
+    output: str
+    seconds: float
+    at: datetime
+
+
 class Pause(BaseModel):
     """Something that rests: none of its jobs begins."""
 

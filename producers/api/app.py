@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from producers.api import access, catalogue, containers, events, findings, health, jobs, nodes, orders, outages, pauses, signatures, webhooks
+from producers.api import access, catalogue, containers, events, execs, findings, health, jobs, nodes, orders, outages, pauses, signatures, webhooks
 from producers.api.acceptor import Acceptor
 from producers.api.body import Body
 from producers.api.document import document
@@ -25,7 +25,8 @@ from producers.api.settings import ApiSettings
 from producers.house import House
 
 ROUTERS = [
-    module.router for module in (orders, jobs, containers, nodes, catalogue, findings, outages, pauses, signatures, events, webhooks, access, health)
+    module.router
+    for module in (orders, jobs, containers, nodes, catalogue, execs, findings, outages, pauses, signatures, events, webhooks, access, health)
 ]
 THREADS = 16  # no more than the database gives connections at once
 
