@@ -14,7 +14,7 @@ from ops.simnode.node_state import Flavour
 CTL_HELP = """\
 usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
 
-  fault command=create action=exit|hang|hold|kill|slow [phase=…] [ctid=N] [code=N] [out=TEXT] [err=TEXT] [seconds=S] [times=N]
+  fault command=create action=exit|hang|hold|kill|slow [phase=…] [ctid=N] [code=N] [out=TEXT] [err=TEXT] [seconds=S] [times=N] [after=N]
   faults | clear              the faults there are; forget them all
   held | release | kill       [command=…] [ctid=N] [phase=…] [wait_s=S] [signal=TERM] [group=true]: who stands at a `hold`
   disk free_kib=N free_inodes=N | disk   so much is free on /vz; back to what the containers leave

@@ -48,6 +48,7 @@ class Fault:
     err: str = ""
     seconds: float = 0.0  # of `slow`: real seconds more; of `hang`: 0 is for ever
     times: int = 1  # 0: until cleared
+    after: int = 0  # so many calls pass first
     struck: int = field(default=0)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,9 @@ class Faults:
         """Let a fault that waits for this call at this phase happen."""
         fault = next((fault for fault in self.listed if fault.meets(command_of(call), call.ctid, phase)), None)
         if fault is None:
+            return
+        if fault.after:
+            fault.after -= 1
             return
         fault.struck += 1
         if fault.action == "exit":

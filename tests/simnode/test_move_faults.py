@@ -104,13 +104,15 @@ FAILS_ONLINE: list[tuple[str, dict[str, object], int, str]] = [
     ("a", {"command": "chkpnt", "phase": "suspend", "code": 16}, 8, "Failed to suspend container"),
     ("a", {"command": "chkpnt", "phase": "dump", "code": 16}, 8, "Failed to dump container"),
     ("a", {"command": "rsync", "phase": "send", "code": 23}, 6, "Failed to sync container private areas"),
+    ("a", {"command": "rsync", "phase": "send", "code": 23, "after": 1}, 6, "Failed to copy dump"),
+    ("b", {"command": "rsync", "phase": "receive", "code": 12, "after": 2}, 6, "Failed to sync container private areas"),
     ("b", {"command": "set", "code": 3}, 15, "Failed to set private and root"),
     ("b", {"command": "restore", "phase": "undump", "code": 17}, 7, "Failed to undump container"),
     ("b", {"command": "restore", "phase": "resume", "code": 17}, 7, "Failed to resume container"),
 ]
 
 
-@pytest.mark.parametrize("case", FAILS_ONLINE, ids=lambda case: case[3])
+@pytest.mark.parametrize("case", FAILS_ONLINE, ids=lambda case: f"{case[1]['command']} {case[3]}")
 async def test_an_online_move_that_fails_goes_on_where_it_was(case: tuple[str, dict[str, object], int, str], tmp_path: Path, address: str):
     where, fault, code, said = case
     async with pair_in(tmp_path / "lab") as pair:
