@@ -24,7 +24,7 @@ class Stop:
     canaries: bool = False
 
     def __str__(self) -> str:
-        where = f"the {self.of} canaries" if self.canaries and self.of > 1 else "the canary" if self.canaries else f"{self.of}"
+        where = f"the {self.of} canaries" if self.canaries and self.of > 1 else "1 canary" if self.canaries else f"{self.of}"
         return f"{self.failures} of {where}" if self.failures is not None else f"none of {where}"
 
 

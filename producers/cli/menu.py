@@ -31,6 +31,8 @@ MENU: dict[str, Entry] = {
     "exec": Entry("producers.cli.exec", "exec_", "Run a command in many containers at once."),
     "console": Entry("producers.cli.house", "console", "Sit before a container: a shell inside it, on this terminal."),
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
+    "rollout": Entry("producers.cli.rollout", "app", "Update many containers in waves, under one guard."),
+    "schedule": Entry("producers.cli.schedule", "app", "Roll-outs that begin by the clock."),
     "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),
     "downtime": Entry("producers.cli.downtime", "downtime", "How long containers did not answer, and why."),
     "signature": Entry("producers.cli.signature", "app", "Answers of nodes that vzq does not know, grouped: what they are about, and what to do."),

@@ -56,7 +56,13 @@ def population(session: Session, spec: RolloutSpec) -> list[Target]:
     """The targets with their places and waves, for no campaign yet; raises BadOrder when nothing fits the selector."""
     containers = chosen(session, spec.selector)
     if not containers:
-        raise BadOrder({"selector": f"no container fits {_words(spec.selector.model_dump(mode='json', exclude_defaults=True))}"})
+        raise BadOrder(
+            {
+                "selector": "there is no container"
+                if spec.selector.all
+                else f"no container fits {_words(spec.selector.model_dump(mode='json', exclude_defaults=True))}"
+            }
+        )
     canaries = canaries_of(containers, spec.waves.canaries)
     rest = [container for container in containers if container not in canaries]
     return [*_wave(canaries, 0, 0), *_in_waves(rest, list(wave_sizes(spec.waves, len(rest))), wave=int(bool(canaries)), place=len(canaries))]

@@ -1,0 +1,91 @@
+"""A specification from a file, TOML or YAML, with what the command line says on top. A script may stand in a file of its own beside it."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from models.rollouts import RolloutSpec
+from producers.refusals import BadOrder
+
+LONGEST = 1_000_000  # bytes; a specification is some hundred
+
+
+def read_spec(path: Path | None, given: Mapping[str, Any]) -> RolloutSpec:
+    """The specification; `given` (dotted names) outranks the file. Raises BadOrder naming each field that is wrong."""
+    fields = _read(path) if path is not None else {}
+    for name, value in given.items():
+        _put(fields, name.split("."), value)
+    if "action.file" in given:
+        fields["action"].pop("text", None)
+    _fetch_script(fields, path.parent if path is not None else Path())
+    if path is not None:
+        fields.setdefault("name", _plain(path.stem))
+    return checked(fields)
+
+
+def checked(fields: Mapping[str, Any]) -> RolloutSpec:
+    """The specification that these fields are; raises BadOrder."""
+    try:
+        return RolloutSpec.model_validate(fields)
+    except ValidationError as error:
+        problems: dict[str, str] = {}
+        for problem in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in problem["loc"] if part not in ("script", "packages"))
+            what = "is missing" if problem["type"] == "missing" else "is not known" if problem["type"] == "extra_forbidden" else problem["msg"]
+            problems.setdefault(where or "specification", _explained(where, what.removeprefix("Value error, ")))
+        raise BadOrder(problems) from None
+
+
+def _explained(where: str, what: str) -> str:
+    if (where, what) == ("action.interpreter", "is missing"):
+        return 'is missing: say what runs the script, e.g. interpreter = "sh" (sh, bash, python3 or perl)'
+    return what
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LONGEST:
+            raise BadOrder({str(path): f"is longer than {LONGEST} bytes; a specification is not"})
+        text = path.read_text()
+        fields = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOrder({str(path): f"cannot be read: {error.strerror if isinstance(error, OSError) else 'it is no text'}"}) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadOrder({str(path): f"is not TOML: {error}"}) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadOrder({str(path): f"is neither TOML (named .toml) nor YAML: {str(error).splitlines()[0]}"}) from None
+    if not isinstance(fields, dict):
+        raise BadOrder({str(path): "holds no specification; write e.g. [selector], [action], [waves]"})
+    return fields
+
+
+def _put(fields: dict[str, Any], names: list[str], value: object) -> None:
+    for name in names[:-1]:
+        inner = fields.get(name)
+        fields[name] = dict(inner) if isinstance(inner, dict) else {}
+        fields = fields[name]
+    fields[names[-1]] = value
+
+
+def _fetch_script(fields: dict[str, Any], beside: Path) -> None:
+    """`file` in place of `text`: what is stored with the roll-out is the text."""
+    action = fields.get("action")
+    if not isinstance(action, dict) or "file" not in action:
+        return
+    if "text" in action:
+        raise BadOrder({"action.file": "and text contradict each other; give one of them"})
+    path = beside / str(action.pop("file"))
+    try:
+        action["text"] = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOrder({"action.file": f"{path} cannot be read: {error.strerror if isinstance(error, OSError) else 'it is no text'}"}) from None
+    action.setdefault("do", "script")
+
+
+def _plain(stem: str) -> str:
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in stem).strip("._-")
+    return kept[:64].rstrip("._-") or "rollout"
