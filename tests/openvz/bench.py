@@ -50,9 +50,9 @@ class Bench:
     path: str
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *words: str) -> Finished:
-        """One call of vzq-ct."""
-        done = subprocess.run([*self.shell, str(VZQ_CT), *words], env=self.env, capture_output=True, timeout=30, check=False)
+    def run(self, *words: str, program: Path = VZQ_CT) -> Finished:
+        """One call of vzq-ct, or of another of our programs."""
+        done = subprocess.run([*self.shell, str(program), *words], env=self.env, capture_output=True, timeout=30, check=False)
         return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     def begin(self, *words: str) -> "subprocess.Popen[bytes]":

@@ -7,6 +7,7 @@ from pathlib import Path
 from workers.commands import Finished
 
 FOLDER = Path(__file__).parent.parent / "data" / "openvz"
+MOVES = Path(__file__).parent.parent / "data" / "transcripts"  # those of vzmigrate, kept for the simulated node
 _BLOCK = re.compile(
     r"^\[(?:node[AB]|host)\] \$ (?P<line>.*?)\n--- stdout\n(?P<out>.*?)--- stderr\n(?P<err>.*?)(?:--- timeline[^\n]*\n.*?)?exit: (?P<code>-?\d+) ",
     re.DOTALL | re.MULTILINE,
@@ -21,12 +22,12 @@ class Recording:
     answer: Finished
 
 
-def recordings(name: str) -> list[Recording]:
+def recordings(name: str, folder: Path = FOLDER) -> list[Recording]:
     """The runs of one file, in order."""
-    text = (FOLDER / f"{name}.txt").read_text()
+    text = (folder / f"{name}.txt").read_text()
     return [Recording(m["line"], Finished(code=int(m["code"]), out=m["out"], err=m["err"])) for m in _BLOCK.finditer(text)]
 
 
-def recorded(name: str, line: str) -> Finished:
+def recorded(name: str, line: str, folder: Path = FOLDER) -> Finished:
     """The answer to one recorded command line."""
-    return next(run.answer for run in recordings(name) if run.line == line)
+    return next(run.answer for run in recordings(name, folder) if run.line == line)
