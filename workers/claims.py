@@ -19,7 +19,7 @@ from models.fleet import Address, Container, Node
 from models.house import Secret, Worker
 from models.jobs import Begun, Job
 from models.kinds import KINDS
-from models.lifecycle import Cause, State
+from models.lifecycle import FINAL, Cause, State
 from models.reservations import addresses_of, probes_of, reservation
 from models.vault import SEALED
 from workers.store import locked
@@ -39,6 +39,7 @@ class Claim:
     alive_until: float  # by the monotonic clock
     node: Node | None = None
     there: Node | None = None  # where a move takes the container
+    moves: tuple[str, ...] = ()  # for a look at a node: the moves that have not ended, whose trust stays there
     container: Container | None = None
     addresses: Sequence[str] = ()
     fresh: Sequence[str] = ()  # those of them that were kept for this job, so that another one would do as well
@@ -105,6 +106,9 @@ class Claims:
             claim.node = session.get(Node, job.node)
         if job.to_node is not None:
             claim.there = session.get(Node, job.to_node)
+        if job.kind == "observe-node":
+            open_moves = select(Job.id).where(col(Job.state).in_(set(State) - FINAL), Job.kind == "migrate-container")  # index job_due
+            claim.moves = tuple(session.exec(open_moves).all())
         if job.kind == "check-migration":  # it stands in no container's line, and so has no ctid of its own
             claim.container = session.get(Container, job.order["ctid"])
         elif job.rules.placed:

@@ -1,5 +1,7 @@
 """A container goes from node to node as ordered: online, offline, stopped, suspended; and nothing is left behind."""
 
+import os
+
 import pytest
 
 from models.lifecycle import State
@@ -68,3 +70,15 @@ async def test_what_waited_behind_a_move_happens_on_the_new_node(pair: MoveHouse
     await pair.story_of(moving, State.DONE)
     await pair.story_of(stop, State.DONE)
     await pair.lives_on(N2, ctid)
+
+
+async def test_trust_that_nobody_took_away_goes_with_a_look_at_the_node(pair: MoveHouse) -> None:
+    lost = "01JD0000000000000000000009"
+    words = ["vzq-mv", "authorize", "999", lost, "127.0.0.1", "simfs", "ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIHb0N7d0bJ9q"]
+    assert (await pair.shell_at(N2, *words))[0] == 0
+    folder = pair.lab.machines[N2].node.sandbox.root / f"var/lib/vzq/move/{lost}"
+    os.utime(folder, (1, 1))
+    job = await pair.order("observe-node", node=N2)
+    assert job.state == State.DONE, job.error
+    assert job.result["trust_swept"] == [lost]
+    pair.no_trust()

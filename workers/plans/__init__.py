@@ -35,7 +35,7 @@ def _enrol(claim: Claim, means: Means) -> Inquiry:
 def _observe(claim: Claim, means: Means) -> Inquiry:
     if claim.node is None:
         raise Permanent(f"node {claim.job.node} is no longer enrolled")
-    return nodes.observe(claim.node, means)
+    return nodes.observe(claim.node, means, moves=claim.moves)
 
 
 def _look(claim: Claim, means: Means) -> Inquiry:

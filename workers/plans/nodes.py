@@ -1,7 +1,8 @@
 """Taking a machine into the fleet, and looking at it again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -21,6 +22,7 @@ from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
 from workers.transport.ssh import Link, NodeAddress, scan_host_key
 
+SWEEP_WITHIN = timedelta(seconds=60)
 SWEEP_DAYS = 30  # a run that is older is looked at anew instead of being attached to (answers as vanished)
 
 
@@ -56,11 +58,14 @@ def enrol(order: EnrolNode, means: Means) -> Inquiry:
     return Inquiry(ask, keep)
 
 
-def observe(node: Node, means: Means) -> Inquiry:
-    """Look at a node of the fleet again, and see to it that its side is up to date."""
+def observe(node: Node, means: Means, *, moves: Sequence[str] = ()) -> Inquiry:
+    """Look at a node of the fleet again, and see to it that its side is up to date and trusts nobody for a move but those in `moves`."""
 
     async def ask() -> dict[str, Any]:
-        return await learn(means.links.to(address_of(node)), means.clock)
+        link = means.links.to(address_of(node))
+        learned = await learn(link, means.clock)
+        swept = await link.run(["vzq-mv", "sweep", *moves], timeout=SWEEP_WITHIN)
+        return learned | ({"trust_swept": swept.out.split()} if swept.out.strip() else {})
 
     def keep(session: Session, job: Job, answer: dict[str, Any], now: datetime) -> None:
         row = session.get(Node, node.name, with_for_update=True)
