@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from models.barred import LACKING
 from models.database import Database
@@ -90,8 +90,7 @@ def _pools(session: Session, here: Chart, wanted: Sequence[str]) -> list[Pool]:
     problem = check_pools(session, here.site, wanted) if wanted else ""
     if problem:
         raise BadOrder({"pool": problem})
-    ranked = select(Pool).where(Pool.site == here.site).order_by(col(Pool.rank).desc(), Pool.name)
-    pools = list(session.exec(ranked.with_for_update()).all())
+    pools = here.pools()
     return [pool for name in wanted for pool in pools if pool.name == name] if wanted else pools
 
 

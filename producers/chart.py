@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from models.barred import barred
 from models.database import Database
-from models.fleet import Address, Container, ContainerState, Hold, Node, NodeState, Pool
+from models.fleet import Address, Container, ContainerState, Hold, Node, NodeState, Plan, Pool
 from models.house import Counter
 from producers.placement import Room
 
@@ -40,6 +40,9 @@ class Chart:
         self._read_taken()
         self._counter: Counter | None = None
         self._ids: set[int] = set()
+        self._looked_to = 0
+        self._pools: list[Pool] | None = None
+        self._plans: dict[str, Plan | None] = {}
         self._free: dict[str, Iterator[str]] = {}
         self.unknown = [node.name for node in self.nodes if node.bars]  # what addresses are on them nobody knows
         self._barred = frozenset(address for node in self.nodes for address in node.foreign_addresses) | barred(session, site)
@@ -91,8 +94,22 @@ class Chart:
             self._customers[customer] = Tally(dict(self._session.execute(counts.group_by(col(Container.node))).all()))
         return self._customers[customer]
 
+    def plan(self, name: str) -> Plan | None:
+        """Read once for all orders of the transaction."""
+        if name not in self._plans:
+            self._plans[name] = self._session.get(Plan, name)
+        return self._plans[name]
+
+    def pools(self) -> list[Pool]:
+        """The site's, those with the highest rank first; locked until the transaction ends, so read once."""
+        if self._pools is None:
+            ranked = select(Pool).where(Pool.site == self.site).order_by(col(Pool.rank).desc(), Pool.name)
+            self._pools = list(self._session.exec(ranked.with_for_update()).all())
+        return self._pools
+
     def take(self, container: Container) -> None:
         """A container was reserved."""
+        self._ids.add(container.ctid)
         self._memory[container.node] += container.ram_bytes
         self._disk[container.node] += container.disk_bytes
         self._count[container.node] += 1
@@ -110,11 +127,21 @@ class Chart:
             self._counter = self._session.get(Counter, "ctid", with_for_update=True) or Counter(name="ctid", value=FIRST_CTID - 1)
             self._session.add(self._counter)
             abilities = self._session.exec(select(Node.abilities)).all()  # of all sites: an id is unique in the installation
-            self._ids = {int(ctid) for row in abilities for ctid in row.get("ctids", [])}
+            self._ids |= {int(ctid) for row in abilities for ctid in row.get("ctids", [])}
         while True:
-            self._counter.value += 1
-            if self._counter.value not in self._ids and self._session.get(Container, self._counter.value) is None:
-                return self._counter.value
+            value = self._counter.value + 1
+            if value > self._looked_to:
+                self._look_ahead(value)
+            self._counter.value = value
+            if value not in self._ids:
+                return value
+
+    def _look_ahead(self, first: int) -> None:
+        """Which of the ids that come next have a row: one question for many orders."""
+        self._looked_to = first + CANDIDATES - 1
+        here = select(Container.ctid).where(col(Container.ctid).between(first, self._looked_to))
+        with self._session.no_autoflush:  # what waits to be written is among them already (`take`)
+            self._ids.update(self._session.exec(here).all())
 
     def next_address(self, pool: Pool, *, now: datetime) -> str | None:
         """The first free address behind the one given out last, going round once; None when all are in use or at rest."""

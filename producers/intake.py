@@ -41,6 +41,8 @@ from producers.reserve import check, reserve
 from producers.strays import prepare as prepare_stray
 from producers.verbs import prepare
 
+KEYS = "vzq_keys"  # in a session's `info`: the jobs that its transaction has accepted, by key
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -76,7 +78,7 @@ class Intake:
         asked, digest, password = self._canonical(order)
         if key:
             self._database.lock(session, f"key:{key}")
-            known = session.exec(select(Job).where(Job.key == key)).first()
+            known = _known(session, key)
             if known is not None:
                 if known.digest != digest:
                     raise KeyReused(key, known.id, _differing(known.order, asked))
@@ -108,6 +110,7 @@ class Intake:
         )
         why = self._place(session, job, order)
         session.add(job)
+        session.info.setdefault(KEYS, {})[job.key] = job
         data = {"by": by, "because": because} | ({"request": request} if request else {})
         session.add(Event(job_id=job.id, cause=Cause.ACCEPTED, state=State.QUEUED, at=now, why=why, data=data))
         if password is not None:
@@ -178,6 +181,15 @@ class Intake:
         if password is not None:
             asked["password"] = SEALED
         return asked, hashlib.sha256(text.encode()).hexdigest(), password
+
+
+def _known(session: Session, key: str) -> Job | None:
+    """The job of this key. Those of this transaction are kept at hand: to look for one need not write down all that came before it."""
+    fresh: dict[str, Job] = session.info.get(KEYS, {})
+    if key in fresh:
+        return fresh[key]
+    with session.no_autoflush:
+        return session.exec(select(Job).where(Job.key == key)).first()
 
 
 def _expect_node(session: Session, order: EnrolNode, *, site: str) -> None:

@@ -29,7 +29,7 @@ class Reserved:
 def check(session: Session, order: CreateContainer, site: Chart) -> Plan:
     """The plan it names; raises BadOrder for what can never work, whatever room there is."""
     problems: dict[str, str] = {}
-    plan = session.get(Plan, order.plan)
+    plan = site.plan(order.plan)
     if plan is None:
         problems["plan"] = f"there is no plan {order.plan!r}; {_known(session.exec(select(Plan.name)).all(), 'vzq plan add')}"
     templates = {template for known in site.templates.values() for template in known}

@@ -114,7 +114,8 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a line: an order's own schema with the envelope's fields in each branch."""
     envelope = Envelope.model_json_schema()
     described: dict[str, Any] = TypeAdapter(Order).json_schema()
-    for branch in described["$defs"].values():
+    for name in described["discriminator"]["mapping"].values():  # what else is defined there are parts of orders
+        branch = described["$defs"][name.removeprefix("#/$defs/")]
         branch["properties"] = envelope["properties"] | branch["properties"]
         branch["required"] = ["key", "kind", *branch.get("required", [])]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A line of an order file"} | described

@@ -106,3 +106,14 @@ def test_a_password_is_nowhere_in_the_rows_but_sealed(house: House) -> None:
         written = [str(row) for table in (Job, Event, Container, Secret) for row in session.exec(select(table)).all()]
     assert house.vault.open(sealed) == "hunter2-hunter2"
     assert not any("hunter2" in row for row in written)
+
+
+def test_an_id_given_by_an_order_is_not_given_out_to_the_next_one_of_the_same_transaction(house: House) -> None:
+    with house.database.write() as session:
+        given = [house.intake.submit(session, asking(ctid), by="me", key=f"k{at}").job.ctid for at, ctid in enumerate((1002, None, None, None))]
+        again = house.intake.submit(session, asking(1002), by="me", key="k0")
+    assert (given, again.replay) == ([1002, 1001, 1003, 1004], True)
+
+
+def asking(ctid: int | None) -> CreateContainer:
+    return CreateContainer(plan="small", template=TEMPLATES[0], hostname="h", ctid=ctid)
