@@ -32,6 +32,7 @@ from workers import kin
 from workers.actors import Bells
 from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
+from workers.probe.harvest import Harvest
 from workers.probe.watch import Watches
 from workers.runs import Runs, World
 from workers.solo import Solos
@@ -66,6 +67,7 @@ class WorkerProcess:
         self._name = kin.name(self._clock)
         self._meters = WorkerMeters(registry)
         self._claims = Claims(self._database, self._clock, worker=self._name, solo=solo)
+        self._probes = settings.state.absolute() / "probes"
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(self, slots: int) -> None:
@@ -94,6 +96,7 @@ class WorkerProcess:
         bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring)
         await store.write(lambda session: self._register(session, slots))
         heart = self._beating(store, freed)
+        self._keep(Harvest(self._probes, store, self._database, self._meters).go_on(self._claims.held))
         bells.start()
         log.info("worker_started", worker=self._name, site=self._site, slots=slots)
         bells.wake_dispatcher()
@@ -133,7 +136,7 @@ class WorkerProcess:
         store = Store(self._database, self._clock, loop)
         self._links = Links(client_key=self._settings.ssh_key_file, clock=self._clock, rng=rng)
         vault = Vault(self._settings.key_file)
-        watches = Watches(self._settings.state / "probes", clock=self._clock, meters=self._meters)
+        watches = Watches(self._probes, clock=self._clock, meters=self._meters)
         return store, Runs(World(self._database, store, self._claims, self._links, vault, self._clock, rng, self._meters, watches=watches))
 
     def _stop_on_signals(self) -> asyncio.Event:

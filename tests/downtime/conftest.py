@@ -1,5 +1,6 @@
 """A house with one simulated node whose jobs are watched by real probes."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from models.outages import Outage
+from models.outages import UNKNOWN, Outage
 from tests.verbs.house import VerbHouse, house_in
 
 
@@ -25,9 +26,32 @@ def outages(house: VerbHouse, job_id: str) -> list[Outage]:
         return list(session.exec(select(Outage).where(Outage.job_id == job_id).order_by(col(Outage.began_at))).all())
 
 
+def longest(house: VerbHouse, job_id: str) -> Outage:
+    """The job's longest interval, one of unknown length first: house and node share a loop here, and where that stalls the container does too."""
+    return max((row for row in outages(house, job_id) if row.cause != UNKNOWN), key=lambda row: float("inf") if row.gap_s is None else row.gap_s)
+
+
 def silences(house: VerbHouse, ctid: int) -> list[tuple[datetime, datetime]]:
     """When visitors were not answered, by the node's own notes."""
     lines = [json.loads(line) for line in (house.node.folder / "answers.jsonl").read_text().splitlines()]
     mine = [line for line in lines if line["ctid"] == ctid]
     at = [(datetime.fromtimestamp(line["at"], UTC), line["answers"]) for line in mine]
     return [(down, up) for (down, silent), (up, answers) in pairwise(at) if not silent and answers]
+
+
+async def probes_in(folder: Path, *, none: bool = False) -> list[int]:
+    """Process ids of the probes of this folder, once there are some, or none."""
+    wanted = f"--folder\0{folder}".encode()
+    async with asyncio.timeout(30):
+        while True:
+            found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if wanted in _read(path)]
+            if none is not bool(found):
+                return found
+            await asyncio.sleep(0.02)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -5,13 +5,11 @@ import fcntl
 import os
 import resource
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from models.clock import SystemClock
 from workers.probe.asking import Probe
 from workers.probe.places import Places
-from workers.probe.questions import asker
 from workers.probe.record import Writer
 
 LIFE_S = 15 * 60.0
@@ -26,6 +24,7 @@ def main() -> None:
     words.add_argument("--address", required=True)
     words.add_argument("--how", required=True, help="icmp or tcp:PORT")
     words.add_argument("--life", type=float, default=LIFE_S, help="seconds without a word from a worker after which it ends")
+    words.add_argument("--late", action="store_true", help="the container was touched before, where no record of it is left")
     given = words.parse_args()
     places = Places(given.folder, given.name)
     with suppress(FileExistsError):
@@ -41,7 +40,7 @@ def main() -> None:
     control = os.open(places.words, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, most) if most >= 0 else DESCRIPTORS, most))
-    Probe(Writer(record), control, clock=SystemClock(), life_s=given.life).run(partial(asker, given.address, given.how))
+    Probe(Writer(record), control, clock=SystemClock(), life_s=given.life).run(given.address, given.how, late=given.late)
 
 
 if __name__ == "__main__":

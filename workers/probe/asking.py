@@ -6,10 +6,9 @@ as soon as an answer is late. A frozen server's queue is not filled: once enough
 
 import os
 import selectors
-from collections.abc import Callable
 
 from models.clock import Clock
-from workers.probe.questions import Asker, CannotAsk, Heard
+from workers.probe.questions import Asker, CannotAsk, asker
 from workers.probe.record import Writer
 
 FIRST, FIRST_S = 10, 0.05  # so many questions at the beginning, for the baseline
@@ -44,11 +43,13 @@ class Probe:
         self._spoken = clock.monotonic()
         self._over = False
 
-    def run(self, make: Callable[[selectors.BaseSelector, Heard], Asker]) -> None:
-        """Ask until it is over; an asker that cannot ask is written down as trouble."""
-        self._writer.begun(self._clock.now().timestamp(), self._clock.monotonic())
+    def run(self, address: str, how: str, *, late: bool = False) -> None:
+        """Ask until it is over; that this host cannot ask in this way is written down as trouble."""
+        self._writer.begun(self._clock.now().timestamp(), self._clock.monotonic(), how)
+        if late:
+            self._writer.heard(self._clock.monotonic(), "late")
         try:
-            self._asker = make(self._selector, self._heard)
+            self._asker = asker(address, how, self._selector, self._heard)
         except CannotAsk as why:
             self._writer.trouble(str(why))
             return
@@ -120,8 +121,6 @@ class Probe:
                     self._writer.heard(now, word)
                 case "calm":
                     self._critical = None
-                    self._writer.heard(now, word)
-                case "late":
                     self._writer.heard(now, word)
                 case "tell":
                     self._writer.told(self._open, int(number))

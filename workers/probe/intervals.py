@@ -19,6 +19,7 @@ class Answer:
 
     sent: float
     after: float | None  # seconds until its answer; None: there was none
+    open: bool = False  # it may still come
     held: bool = False  # its connection was taken at once, and the answer was long in coming: nobody inside was awake
 
 
@@ -68,7 +69,7 @@ def measure(answers: Sequence[Answer], *, now: float, before: float | None = Non
     silences = [*pairwise(arrivals), (arrivals[-1], None)]
     outages: list[tuple[float, float | None, list[Answer]]] = []
     longest = 0.0
-    for (began, ended), missed in zip(silences, _missed(asked, silences, slow_s), strict=True):
+    for (began, ended), missed in zip(silences, _missed(asked, silences, slow_s, now), strict=True):
         length = (now if ended is None else ended) - began
         if len(missed) >= MISSED_LEAST and length >= SHORTEST_S:
             outages.append((began, ended, missed))
@@ -88,7 +89,7 @@ def _baseline(asked: Sequence[Answer], before: float | None) -> float | None:
     return median(good[-BASELINE_OF:]) if good else None
 
 
-def _missed(asked: Sequence[Answer], silences: Sequence[tuple[float, float | None]], slow_s: float) -> list[list[Answer]]:
+def _missed(asked: Sequence[Answer], silences: Sequence[tuple[float, float | None]], slow_s: float, now: float) -> list[list[Answer]]:
     """For each silence the questions sent in it that had no answer in time; both lists go forward, so one pass is enough."""
     found: list[list[Answer]] = []
     place = 0
@@ -98,7 +99,8 @@ def _missed(asked: Sequence[Answer], silences: Sequence[tuple[float, float | Non
         inside: list[Answer] = []
         while place < len(asked) and (ended is None or asked[place].sent < ended):
             one = asked[place]
-            if one.after is None or (ended is not None and ended - one.sent > slow_s):
+            late = (now if ended is None else ended) - one.sent > slow_s
+            if late or (one.after is None and not one.open):
                 inside.append(one)
             place += 1
         found.append(inside)

@@ -1,19 +1,19 @@
 """From what a probe saw to rows: which intervals are the job's doing, and what is said where nothing was measured. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from models.fleet import Container
-from models.jobs import Begun, Job
+from models.jobs import Job
 from models.lifecycle import State
 from models.outages import UNKNOWN, Outage
 from workers.probe.intervals import SHORTEST_S, Interval, Measured
 from workers.probe.record import Told
 
 ELSEWHERE = (
-    "the container was touched under a worker of another host, or before the state folder was lost: the last answer before it is not known here"
+    "the container was touched before this probe began, under a worker of another host or before the job stood still:"
+    " the last answer is not known here"
 )
 NOTHING = Measured(None, None, 0, None, 0.0, None)
 
@@ -27,16 +27,18 @@ class Finding:
     why_not: str = ""  # why nothing could be asked at all
 
 
-def rows(job: Job, container: Container, finding: Finding, critical: Sequence[Begun], *, how: str, now: datetime) -> list[Outage]:
-    """A row an interval; one that says 0 where the job touched the container and no answer was missed; none for an untouched one."""
+def rows(job: Job, container: Container, finding: Finding, touched_at: datetime | None, *, now: datetime) -> list[Outage]:
+    """A row an interval; one that says 0 where the job touched the container and no answer was missed; none for an untouched one.
+
+    `touched_at`: when the job began its first step that may interrupt.
+    """
     told, measured = finding.told, finding.measured
-    touched_at = min((begun.at for begun in critical), default=None)
 
     def row(began_at: datetime, **more: Any) -> Outage:  # noqa: ANN401 - columns
         cause = more.pop("cause", job.kind)
         return Outage(
             ctid=container.ctid, node=container.node, site=container.site, customer=container.customer,
-            job_id=job.id, cause=cause, began_at=began_at, how=how if measured.asked else "", **more,
+            job_id=job.id, cause=cause, began_at=began_at, how=told.how if measured.asked else "", **more,
         )  # fmt: skip
 
     if touched_at is not None and (why := _why_not(finding)):

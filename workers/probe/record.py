@@ -1,6 +1,6 @@
 """What a probe leaves behind: one line a fact, appended and flushed, so that its last answer outlives everybody.
 
-`= WALL MONOTONIC BOOT` where a probe begins · `SENT AFTER [h]` an answer (h: held) · `SENT -` none came · `SENT ?` still
+`= WALL MONOTONIC BOOT HOW` where a probe begins · `SENT AFTER [h]` an answer (h: held) · `SENT -` none came · `SENT ?` still
 on its way when somebody asked to be told · `! AT WORD` a word from the worker · `# N` all is told, for the N-th time · `x WHY` it cannot ask.
 """
 
@@ -27,6 +27,7 @@ class Told:
     begun_at: datetime | None = None  # wall clock, when the probe that wrote last began
     begun: float = 0.0  # monotonic, the same moment
     boot: str = ""
+    how: str = ""  # "icmp" or "tcp:PORT"
     answers: list[Answer] = field(default_factory=list)
     critical: list[float] = field(default_factory=list)  # when the container was about to be touched
     late: bool = False  # a worker elsewhere had touched the container before the first question
@@ -52,8 +53,8 @@ class Writer:
         """No more fits."""
         return self._left <= 0
 
-    def begun(self, wall: float, monotonic: float) -> None:
-        self._line(f"= {wall:.6f} {monotonic:.6f} {boot()}")
+    def begun(self, wall: float, monotonic: float, how: str) -> None:
+        self._line(f"= {wall:.6f} {monotonic:.6f} {boot()} {how}")
 
     def answered(self, sent: float, after: float, *, held: bool) -> None:
         self._line(f"{sent:.6f} {after:.6f}{' h' if held else ''}")
@@ -92,6 +93,7 @@ def read(path: Path) -> Told:
                 if words[3] != told.boot:  # times of an earlier run of the machine cannot be told from these
                     answers, told.critical = {}, []
                 told.begun_at, told.begun, told.boot = datetime.fromtimestamp(float(words[1]), UTC), float(words[2]), words[3]
+                told.how = words[4]
             case "!":
                 told.critical += [float(words[1])] if words[2] == "critical" else []
                 told.late = told.late or words[2] == "late"
@@ -101,6 +103,6 @@ def read(path: Path) -> Told:
                 told.trouble = line[2:]
             case _:  # an answer
                 sent = float(words[0])
-                answers[sent] = Answer(sent, None if words[1] in "-?" else float(words[1]), held=words[-1] == "h")
+                answers[sent] = Answer(sent, None if words[1] in "-?" else float(words[1]), open=words[1] == "?", held=words[-1] == "h")
     told.answers = list(answers.values())
     return told

@@ -69,6 +69,7 @@ class Watch:
         self._address, self._how = _asked(claim, container)
         self._why_not = "" if self._address else "it has no address that can be asked from this management host; give its address pool a probe"
         self._began: asyncio.Task[None] | None = None
+        self._settled = False
         self._earlier = False  # an earlier run has touched the container
         self._finding = Finding(why_not=self._why_not)
         self._written: list[Outage] = []
@@ -91,13 +92,14 @@ class Watch:
             await self._bounded(asyncio.to_thread(self._places.say, "calm"), TELL_S)
 
     async def settle(self) -> None:
-        """All is done: wait a moment for the answer that ends the gap."""
+        """All is done: wait a moment for the answer that ends the gap. What is known then is what is written."""
         if self._began is not None and self._was_touched():
             await self._bounded(self._answer_after(), SETTLE_S)
+            self._settled = True
 
     async def collect(self) -> None:
         """What is known by now, for `write`."""
-        if self._began is None or self._why_not:
+        if self._began is None or self._why_not or self._settled:
             return
         await self._bounded(self._told(), TELL_S)
         await self._bounded(asyncio.to_thread(self._read), TELL_S)
@@ -106,7 +108,8 @@ class Watch:
         """Rows for a job that has come to its end or stands still for a person, True then; nothing while it goes on. Part of that transaction."""
         if not job.ended and job.state is not State.STUCK:
             return False
-        self._written = rows(job, self._container, self._finding, self._critical(), how=self._how, now=now)
+        touched_at = min((begun.at for begun in self._critical()), default=None)
+        self._written = rows(job, self._container, self._finding, touched_at, now=now)
         session.add_all(self._written)
         return True
 
@@ -128,13 +131,9 @@ class Watch:
     async def _live(self) -> None:
         """Have a probe, and keep it for as long as this run lasts."""
         try:
-            late = self._earlier and not self._places.record.exists()
             while True:
                 if not self._places.say("keep") and not read(self._places.record).trouble:
                     await self._start()
-                if late:
-                    await self._word("late")
-                    late = False
                 await asyncio.sleep(KEEP_S)
         except OSError as error:
             self._why_not = f"the probe could not be started: {error}"
@@ -146,6 +145,8 @@ class Watch:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         words = ["--folder", str(folder.absolute()), "--name", self._places.name]
         words += ["--address", self._address, "--how", self._how]
+        if self._earlier and not self._places.record.exists():
+            words.append("--late")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "workers.probe", *words,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -172,8 +173,9 @@ class Watch:
         await self._word("critical")
 
     async def _answer_after(self) -> None:
-        while not (await asyncio.to_thread(self._read)).measured.answers_now:
-            if self._finding.told.trouble:
+        while not self._why_not:
+            await self._told()
+            if (await asyncio.to_thread(self._read)).measured.answers_now or self._finding.told.trouble:
                 return
             await asyncio.sleep(LOOK_S)
 
