@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from producers.fleet import turn
 from producers.jobs import cancel, lose_node
 from producers.why import why
 from tests.stories.place import Place
+from workers.main import STOP_S
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
 
@@ -140,3 +142,18 @@ def _quiet(place: Place, ctid: int | None) -> bool:
         orders = session.exec(select(Job).where(Job.kind == "quarantine-container", Job.ctid == ctid)).all()
     running = {row["ctid"] for row in place.ctl("n3", "list") if row["running"]}
     return [job.state for job in orders] == [State.DONE] and ctid not in running
+
+
+def test_a_worker_that_is_told_to_stop_is_gone_in_half_a_minute_though_the_database_takes_nothing(one_place: Place) -> None:
+    database = sqlite3.connect(one_place.folder / "vzq.sqlite", isolation_level=None)
+    database.execute("begin immediate")
+    begun = time.monotonic()
+    try:
+        one_place.processes["worker"].terminate()
+        assert one_place.processes["worker"].wait(60) == 75
+        assert time.monotonic() - begun < STOP_S + 10
+    finally:
+        database.execute("rollback")
+        database.close()
+        one_place.start("worker")
+    one_place.each_is_there_once(one_place.containers(2))
