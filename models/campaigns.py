@@ -65,6 +65,7 @@ class Campaign(SQLModel, table=True):
     why: str = Field(default="", sa_type=Text)  # what it waits for or why it stands, as a sentence for the operator
     speed: int | None = None  # most targets at once, in place of the specification's
     speed_per_node: int | None = None
+    foretold: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # what it was expected to take before it began, where that was told
     more_failures: int = 0  # that a person allowed on top of the budget
 
     @property

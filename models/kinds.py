@@ -84,6 +84,7 @@ KINDS: dict[str, Kind] = {
     "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "exec-batch": Kind("exec", Load.EXEC, Rank.ORDER, attempts=20, deadline=timedelta(days=1)),  # tries to get through; it runs once
     "quarantine-container": _verb(Load.EXEC, Rank.URGENT),
+    "reboot-node": Kind("inspect", Load.LOOK, Rank.MOVE, attempts=20, deadline=timedelta(hours=2)),
     "scan-host-key": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=2)),
     "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
     "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),

@@ -137,6 +137,15 @@ class LookAtContainer(_Order):
     ctid: CtId
 
 
+class RebootNode(_Order):
+    """Reboot a drained node on which no container runs, and see that it is back, with its services and the kernel that is wanted."""
+
+    kind: Literal["reboot-node"] = "reboot-node"
+    node: Word
+    kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What it must run afterwards; any if left out.")
+    activate: bool = Field(False, strict=True, description="It takes work again as soon as it is back.")
+
+
 class CheckQueue(_Order):
     """Go the whole way through the queue and do nothing: tells that service, Redis, database and a worker work together."""
 
@@ -337,6 +346,7 @@ Verb = (
 Order = Annotated[
     CreateContainer
     | Verb
+    | RebootNode
     | MigrateContainer
     | CheckMigration
     | AdoptContainer

@@ -28,12 +28,13 @@ from workers.metrics import WorkerMeters
 from workers.openvz.ends import MoveSight
 from workers.openvz.vzctl import Vzctl
 from workers.openvz.vzmigrate import MOVE_TIMEOUT, Vzmigrate, Way
-from workers.plans import BATCHES, INQUIRIES, MOVES, PLANS
+from workers.plans import ERRANDS, INQUIRIES, MOVES, PLANS
 from workers.plans.container import Subject
 from workers.plans.exec_batch import Batch
 from workers.plans.inquiry import Means
 from workers.plans.move_check import Preflight, ends_of
 from workers.plans.nodes import address_of
+from workers.plans.reboot import Reboot
 from workers.probe.watch import Watch, Watches
 from workers.reach import answers
 from workers.steps import Direction, Plan, carry_out
@@ -179,8 +180,8 @@ class Runs:
         await journal.end(change)
 
     async def _forward(self, claim: Claim, journal: Journal) -> None:
-        if claim.job.kind in BATCHES:
-            await journal.end(partial(endings.finished, result=await self._batch(claim, journal).carry_out()))
+        if claim.job.kind in ERRANDS:
+            await journal.end(await self._errand(claim, journal).carry_out())
             return
         result = await self._walk(claim, journal, "do")
         if journal.watch is not None:
@@ -189,8 +190,8 @@ class Runs:
         await journal.end(partial(endings.finished, result=result, trial=trial))
 
     async def _back(self, claim: Claim, journal: Journal) -> None:
-        if claim.job.kind in BATCHES:
-            await self._batch(claim, journal).take_back()
+        if claim.job.kind in ERRANDS:
+            await self._errand(claim, journal).take_back()
         else:
             await self._walk(claim, journal, "undo")
         await journal.end(endings.reverted)
@@ -215,9 +216,9 @@ class Runs:
     def _journal(self, claim: Claim, watch: Watch | None) -> Journal:
         return Journal(claim, self._world.store, self._world.database, worker=self._world.claims.worker, watch=watch)
 
-    def _batch(self, claim: Claim, journal: Journal) -> Batch:
+    def _errand(self, claim: Claim, journal: Journal) -> Batch | Reboot:
         world, link = self._world, self._world.links.to(address_of(self._node(claim)))
-        return BATCHES[claim.job.kind](
+        return ERRANDS[claim.job.kind](
             claim, link, journal=journal, store=world.store, database=world.database, clock=world.clock, worker=world.claims.worker
         )
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Containers:
         self.tasks: set[asyncio.Task[None]] = set()
         self.loads: dict[int, Load] = {}
         self.synced: dict[str, float] = {}  # private area and where it was copied to → when the copy began (monotonic)
+        self.power: Callable[[str], None] = lambda _: None  # its machine's switch (lab.py)
 
     def state(self, ctid: int) -> Running:
         return self.table.get(ctid) or Running()

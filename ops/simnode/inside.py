@@ -110,6 +110,14 @@ async def halt(call: "Call") -> int:
     return 0
 
 
+async def shutdown(call: "Call") -> int:
+    """On the node itself: it goes down a moment later and boots again with -r. Inside: as halt."""
+    if "/inside/" in call.path:
+        return await halt(call)
+    call.node.power("reboot" if "-r" in call.words else "off")
+    return 0
+
+
 async def ps(call: "Call") -> int:
     """The container's processes in busybox's form; arguments are not looked at."""
     ctid = _ctid(call)

@@ -12,6 +12,7 @@ from ops.simnode.node_state import Flavour
 from ops.simnode.sshd import SshServer
 
 PORTS = range(20_000, 32_768)  # below the range from which Linux takes ports for outgoing connections
+GOING_DOWN_S = 0.2  # from `shutdown` to the end of everything
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ class Machine:
         self.node = node
         self.server = server
         self._booting: asyncio.Task[None] | None = None
+        self._going_down: asyncio.Task[None] | None = None
+        node.power = self._power
+
+    def _power(self, what: str) -> None:
+        """Somebody on the node said `shutdown`: its answer still goes out."""
+
+        async def soon() -> None:
+            await asyncio.sleep(GOING_DOWN_S)
+            await (self.reboot() if what == "reboot" else self.power_off())
+
+        self._going_down = asyncio.create_task(soon())
 
     async def switch_off(self) -> None:
         """End of the lab: what runs is written down to run again at the next start."""

@@ -26,11 +26,12 @@ TOOLS: dict[str, "Tool"] = {
     "halt": inside.halt,
     "poweroff": inside.halt,
     "reboot": inside.halt,
-    "shutdown": inside.halt,
+    "shutdown": inside.shutdown,
     "chpasswd": inside.chpasswd,
     "ps": inside.ps,
 }
-ON_NODE = ("vzctl", "vzlist", "df", "sim-mkdir", "vzmigrate", "rsync", "vzcptcheck")
+# `shutdown` must be here: the next one on PATH would be the machine's own.
+ON_NODE = ("vzctl", "vzlist", "df", "sim-mkdir", "vzmigrate", "rsync", "vzcptcheck", "shutdown")
 INSIDE = ("halt", "poweroff", "reboot", "shutdown", "chpasswd", "ps")
 # A container has no file system of its own here, so what would change the machine outside is kept from scripts inside.
 NOT_INSIDE = (

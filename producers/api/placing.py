@@ -26,6 +26,7 @@ SCOPES = {  # the rest is what billing orders
     "scan-host-key": Scope.ADMIN,
     "enrol-node": Scope.ADMIN,
     "observe-node": Scope.OPERATE,
+    "reboot-node": Scope.OPERATE,
     "adopt-container": Scope.OPERATE,
     "clear-debris": Scope.OPERATE,
     "quarantine-container": Scope.OPERATE,

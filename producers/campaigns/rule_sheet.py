@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -48,8 +48,8 @@ def stops(rules: Rules, targets: Sequence[Seen], now: datetime) -> list[Stop]:
     return sheet + [Stop(_fewest(rules, targets, of, now), of) for of in marks]
 
 
-def forecast(rules: Rules, targets: Sequence[Seen], now: datetime, *, each: timedelta) -> Forecast:
-    """Play the campaign, every target ending well after `each`."""
+def forecast(rules: Rules, targets: Sequence[Seen], now: datetime, *, each: Callable[[int], timedelta]) -> Forecast:
+    """Play the campaign, every target ending well after what `each` says of its place."""
     seen, most = list(targets), 0
     flying: list[tuple[datetime, int]] = []
     begun = now
@@ -61,7 +61,7 @@ def forecast(rules: Rules, targets: Sequence[Seen], now: datetime, *, each: time
             return Forecast(None, most, decision.why)
         for place in decision.start:
             seen[place] = replace(seen[place], outcome=Outcome.IN_FLIGHT)
-            heapq.heappush(flying, (now + each, place))
+            heapq.heappush(flying, (now + each(place), place))
         most = max(most, len(flying))
         if not decision.start and not flying and decision.until is None:
             return Forecast(None, most, decision.why)

@@ -5,9 +5,9 @@ the promise of `Sort`, and its line in producers/campaigns/sorts.py. Everything 
 pause, resume and abort, is there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlmodel import Session
@@ -44,6 +44,10 @@ class Sort(Protocol):
 
     def order(self, campaign: Campaign, target: Target) -> Order:
         """What is ordered for a target."""
+        ...
+
+    def begins(self, session: Session, campaign: Campaign, members: Sequence[Target], *, now: datetime) -> None:
+        """A wave begins: what must be so before its first order is placed. Safe to repeat."""
         ...
 
     def outcome(self, job: Job) -> tuple[Outcome, str]:

@@ -104,6 +104,7 @@ class Step:
         members = [target for target in self.targets if target.wave == wave]
         if all(target.outcome is Outcome.NOT_STARTED for target in members):
             self._move(CampaignCause.WAVE, f"wave {wave} begins, {len(members)} targets", wave=wave, size=len(members))
+            self.sort.begins(self.session, self.campaign, members, now=self.now)
         placed = sum(self._place(target) for target in starting[:AT_ONCE])
         if placed < len(starting):
             self.campaign.look_at = self.now
@@ -116,7 +117,7 @@ class Step:
             target.outcome, target.reason, target.ended_at = Outcome.SKIPPED, unready.why, self.now
             return False
         campaign = self.campaign
-        key = f"campaign:{campaign.id}:{target.ctid or target.node}"
+        key = f"campaign:{campaign.id}:{target.place}"
         because = f"{campaign.kind} {campaign.name}"
         order = self.sort.order(campaign, target)
         try:

@@ -33,6 +33,8 @@ MENU: dict[str, Entry] = {
     "node": Entry("producers.cli.node", "app", "Take nodes into the fleet, look at them, drain them."),
     "rollout": Entry("producers.cli.rollout", "app", "Update many containers in waves, under one guard."),
     "schedule": Entry("producers.cli.schedule", "app", "Roll-outs that begin by the clock."),
+    "fleet": Entry("producers.cli.relocation", "fleet", "Even out the load of many nodes, or reboot them one after the other."),
+    "campaign": Entry("producers.cli.campaign", "app", "Evacuations, returns, rolling reboots, roll-outs: follow, hold, end one."),
     "finding": Entry("producers.cli.finding", "app", "What is not as the books say, and the orders that mend it."),
     "downtime": Entry("producers.cli.downtime", "downtime", "How long containers did not answer, and why."),
     "signature": Entry("producers.cli.signature", "app", "Answers of nodes that vzq does not know, grouped: what they are about, and what to do."),

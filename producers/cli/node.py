@@ -19,6 +19,7 @@ from producers.cli.failures import BAD_INPUT, FAILED, NOT_REACHED, REFUSED
 from producers.cli.follow import see_through
 from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, ordered
 from producers.cli.order import place_one
+from producers.cli.relocation import evacuate, return_
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share
 from producers.fleet import node_shapes, turn
@@ -135,6 +136,10 @@ def activate(name: Name, by: By = "", because: Because = "", json: Json = False)
 def lost(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Say that a node is gone for good: its jobs go elsewhere or end, and nothing starts there unseen if it comes back."""
     _turn(name, NodeState.LOST, by=by, because=because, json=json)
+
+
+app.command("evacuate")(evacuate)
+app.command("return")(return_)
 
 
 @app.command()

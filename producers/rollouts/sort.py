@@ -1,7 +1,7 @@
 """What is special about roll-outs among campaigns: their order, what keeps a container from being updated, what its job's end means."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -60,6 +60,9 @@ class RolloutSort:
             if unready is not None:
                 found[place] = unready
         return found
+
+    def begins(self, session: Session, campaign: Campaign, members: Sequence[Target], *, now: datetime) -> None:
+        """Nothing has to be made ready."""
 
     def outcome(self, job: Job) -> tuple[Outcome, str]:
         if job.state == State.DONE:

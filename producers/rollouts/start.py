@@ -46,7 +46,7 @@ def plan(database: Database, session: Session, spec: RolloutSpec) -> Sheet:
     each, guessed = usual_length(session)
     unready = RolloutSort.unready_of(session, spec, {one.place: one.ctid or 0 for one in targets})
     told = {place: f"{'skipped' if one.skip else 'waited for'}: {one.why}" for place, one in unready.items()}
-    return Sheet(spec, targets, stops(rules, seen, now), forecast(rules, seen, now, each=each), each, guessed, told, _warnings(spec))
+    return Sheet(spec, targets, stops(rules, seen, now), forecast(rules, seen, now, each=lambda _: each), each, guessed, told, _warnings(spec))
 
 
 def start(
@@ -109,7 +109,8 @@ def remaining(campaign: Campaign, targets: list[Target], now: datetime) -> datet
         return None
     rules = RolloutSort().rules(campaign)
     seen = [_begins_anew(one) for one in targets]
-    return forecast(rules, seen, now, each=lengths[len(lengths) // 2]).ends_at
+    usual = lengths[len(lengths) // 2]
+    return forecast(rules, seen, now, each=lambda _: usual).ends_at
 
 
 def _begins_anew(one: Target) -> Seen:

@@ -15,6 +15,7 @@ from workers.plans.inquiry import Inquiry, Means
 from workers.plans.migrate import Migration
 from workers.plans.move_check import check_migration
 from workers.plans.quarantine import quarantine
+from workers.plans.reboot import Reboot
 from workers.plans.seen import look_at
 from workers.plans.update import update
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
@@ -72,5 +73,5 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
 }
 # Walked step by step on two nodes.
 MOVES: dict[str, type[Migration]] = {"migrate-container": Migration}
-# Run once, never looked at or undone.
-BATCHES: dict[str, type[Batch]] = {"exec-batch": Batch}
+# Done once, never looked at or undone.
+ERRANDS: dict[str, type[Batch | Reboot]] = {"exec-batch": Batch, "reboot-node": Reboot}

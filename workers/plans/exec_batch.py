@@ -7,9 +7,10 @@ for each container, how it ended or that nobody saw its end.
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -18,8 +19,9 @@ from models.clock import Clock
 from models.database import Database
 from models.errors import Retryable, Unexpected
 from models.inside import ExecResult
-from models.jobs import Begun
+from models.jobs import Begun, Job
 from models.orders import ExecBatch
+from workers import endings
 from workers.claims import Claim, held
 from workers.commands import Command, Finished
 from workers.journal import Journal, Outcome
@@ -50,8 +52,8 @@ class Batch:
         self._clock = clock
         self._worker = worker
 
-    async def carry_out(self) -> dict[str, Any]:
-        """Run it unless it was begun before, fetch what ended until all has; the counts for the job's result."""
+    async def carry_out(self) -> Callable[[Session, Job, datetime], None]:
+        """Run it unless it was begun before, fetch what ended until all has; the change that ends the job."""
         begun = self._begun()
         fresh = begun is None
         if begun is None:
@@ -65,7 +67,7 @@ class Batch:
             running.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await running
-        return await self._close("unknown", lost)
+        return partial(endings.finished, result=await self._close("unknown", lost))
 
     async def take_back(self) -> None:
         """End it on the node, and inside each container what this job still runs there; results that are in are kept."""

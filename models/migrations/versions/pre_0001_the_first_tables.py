@@ -543,6 +543,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("speed", sa.Integer(), nullable=True),
         sa.Column("speed_per_node", sa.Integer(), nullable=True),
+        sa.Column("foretold", sa.JSON(), nullable=False),
         sa.Column("more_failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),

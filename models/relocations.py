@@ -1,0 +1,41 @@
+"""Campaigns that move containers: what was asked, as it is kept with the campaign. Which container goes where stands in its targets."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from models.updates import Part
+from models.whitelist import Word
+from models.windows import read_window, read_zone
+
+VERSION = 1
+TO = "to"  # in a target's labels: the node it goes to; without it placement chooses when its turn comes
+Mode = Literal["online", "offline", "online-else-offline"]
+
+
+class RelocationSpec(Part):
+    """An evacuation, a return, a rebalancing or a rolling reboot."""
+
+    version: Literal[1] = 1
+    nodes: tuple[Word, ...] = Field(min_length=1, max_length=10_000, description="The nodes it is about.")
+    mode: Mode = Field("online-else-offline", description="How running containers move; others move as they stand.")
+    at_once: int = Field(4, strict=True, ge=1, le=1000, description="Most moves at once in all.")
+    per_node: int = Field(2, strict=True, ge=1, le=100, description="Most moves at once from one node.")
+    failures: int = Field(0, strict=True, ge=0, le=10_000, description="So many moves may fail; one more, and it stops.")
+    longest_gap_s: float | None = Field(None, gt=0, le=86_400, description="Containers whose move is expected to interrupt them longer stay.")
+    kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What a rebooted node must run afterwards.")
+    windows: tuple[Annotated[str, StringConstraints(max_length=100)], ...] = Field((), max_length=20, description="When moves may be started.")
+    timezone: str = Field("UTC", max_length=60)
+
+    @field_validator("windows")
+    @classmethod
+    def _readable(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
+        for window in windows:
+            read_window(window)
+        return windows
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        read_zone(name)
+        return name

@@ -1,0 +1,213 @@
+"""`vzq node evacuate|return` and `vzq fleet rebalance|reboot`: campaigns of moves, told before they begin, followed to their end."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from sqlmodel import Session, select
+
+from models.clock import stamp
+from models.database import Database
+from models.fleet import Node, NodeState
+from models.relocations import TO, RelocationSpec
+from producers.cli import door
+from producers.cli.options import Because, By, Json, asker, ordered
+from producers.cli.screen import as_json, clock_time, say, table, warn
+from producers.relocations import start as relocations
+from producers.relocations.start import Relocation
+
+fleet = typer.Typer(no_args_is_help=True, help="What concerns many nodes: even their load out, reboot them one after the other.")
+GUARD = 4
+SHOWN = 40
+
+
+@dataclass(frozen=True)
+class How:
+    """What the command does with it."""
+
+    plan: bool
+    key: str
+    by: str
+    because: str
+    wait: bool
+    json: bool
+
+
+# option → field of the specification, what typer is told, what stands for it when it is left out
+FIELDS: dict[str, tuple[str, Any, Any]] = {
+    "mode": ("mode", Annotated[str, typer.Option(help="How running containers move: online, offline, online-else-offline.")], "online-else-offline"),
+    "at_once": ("at_once", Annotated[int, typer.Option(min=1, help="Most moves at once in all.")], 4),
+    "per_node": ("per_node", Annotated[int, typer.Option(min=1, help="Most moves at once from one node.")], 2),
+    "failures": ("failures", Annotated[int, typer.Option(min=0, help="So many moves may fail; one more, and it stops.")], 0),
+    "longest_gap": (
+        "longest_gap_s",
+        Annotated[float | None, typer.Option(help="Containers whose move is expected to interrupt them longer stay; seconds.", show_default=False)],
+        None,
+    ),
+    "window": ("windows", Annotated[list[str] | None, typer.Option(help="When moves may start, e.g. 'mon-fri 22:00-04:00'; may be repeated.")], None),
+    "timezone": ("timezone", Annotated[str, typer.Option(help="Whose clocks the windows go by.")], "UTC"),
+}
+HOW: dict[str, tuple[Any, Any]] = {
+    "plan": (Annotated[bool, typer.Option("--plan", help="Only show moves, expected length and interruptions; nothing is written.")], False),
+    "key": (Annotated[str, typer.Option(help="Your own name for it: the same key again is the same campaign.", show_default=False)], ""),
+    "by": (By, ""),
+    "because": (Because, ""),
+    "wait": (Annotated[bool, typer.Option("--wait", help="Follow it to its end; exit 0 when done, 1 aborted, 4 stopped or not all moved.")], False),
+    "json": (Json, False),
+}
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the flags that all relocations share; it gets the specification's fields as `given`, the rest as `how`."""
+
+    @functools.wraps(command)
+    def called(**arguments: Any) -> None:  # noqa: ANN401 - what typer hands over
+        given = {field: arguments.pop(name) for name, (field, _, _) in FIELDS.items()}
+        how = How(**{name: arguments.pop(name) for name in HOW})
+        command(given=given, how=how, **arguments)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    kept = [one.replace(kind=keyword) for one in inspect.signature(command).parameters.values() if one.name not in ("given", "how")]
+    added = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (_, kind, default) in FIELDS.items()]
+    added += [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in HOW.items()]
+    called.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in (*kept, *added)}
+    return called
+
+
+@with_flags
+def evacuate(
+    given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to empty; it stays drained.")]
+) -> None:
+    """Move all containers of a node to others, the longest interruption first. The node stays drained."""
+    _carry_out(ordered(RelocationSpec, given | {"nodes": [node]}), relocations.evacuation, how, left_on=node)
+
+
+@with_flags
+def return_(
+    given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to fill again; it becomes active.")]
+) -> None:
+    """Bring back the containers that the last evacuation of a node took away. The node becomes active."""
+    _carry_out(ordered(RelocationSpec, given | {"nodes": [node]}), relocations.homecoming, how)
+
+
+@fleet.command()
+@with_flags
+def rebalance(
+    given: dict[str, Any],
+    how: How,
+    nodes: Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="The nodes; all active ones of the site if left out.")] = None,
+    site: Annotated[str, typer.Option("--site", envvar="VZQ_SITE", help="Site of the nodes that are not named.")] = "main",
+    margin: Annotated[float, typer.Option("--margin", min=1, max=100, help="Percent of memory by which nodes may differ.")] = 10,
+    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="At most so many moves.")] = 20,
+) -> None:
+    """Move containers from full nodes to empty ones. What was moved within a day stays."""
+
+    def told(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
+        return relocations.rebalancing(database, session, spec, margin=margin / 100, most=most)
+
+    _carry_out(ordered(RelocationSpec, given | {"nodes": nodes or _active(site)}), told, how)
+
+
+@fleet.command()
+@with_flags
+def reboot(
+    given: dict[str, Any],
+    how: How,
+    nodes: Annotated[list[str], typer.Argument(metavar="NODE...", help="The nodes, in this order.")],
+    together: Annotated[int, typer.Option("--together", min=1, max=100, help="So many nodes at a time.")] = 1,
+    kernel: Annotated[str | None, typer.Option("--kernel", help="What each must run afterwards; another one stops it.", show_default=False)] = None,
+) -> None:
+    """Empty each node, reboot it, see which kernel it runs, fill it again; then the next."""
+
+    def told(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
+        return relocations.rolling_reboot(database, session, spec, together=together)
+
+    _carry_out(ordered(RelocationSpec, given | {"nodes": nodes, "kernel": kernel}), told, how)
+
+
+def _active(site: str) -> list[str]:
+    with door.database() as database, database.read() as session:
+        return list(session.exec(select(Node.name).where(Node.site == site, Node.state == NodeState.ACTIVE).order_by(Node.name)).all())
+
+
+def _carry_out(spec: RelocationSpec, tell: Callable[[Database, Session, RelocationSpec], Relocation], how: How, *, left_on: str = "") -> None:
+    with door.house() as house:
+        if how.plan:
+            with house.database.read() as session:
+                relocation = tell(house.database, session, spec)
+            as_json(_shape(relocation)) if how.json else _show(relocation)
+            return
+        with house.database.write() as session:
+            relocation = tell(house.database, session, spec)
+            shape = _shape(relocation)
+            by = asker(how.by)
+            begun = relocations.start(house.database, house.intake, session, relocation, by=by, because=how.because, key=how.key)
+            campaign_id = begun.campaign.id if begun is not None else None
+        house.bell.wake()
+        if how.json and not how.wait:
+            as_json({"campaign": campaign_id, **shape})
+        elif not how.json:
+            _summary(shape)
+            say(campaign_id or "nothing has to move")
+        if how.wait:
+            raise typer.Exit(_see_through(house.database, campaign_id, json=how.json, left_on=left_on))
+
+
+def _see_through(database: Database, campaign_id: str | None, *, json: bool, left_on: str) -> int:
+    from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
+
+    code = follow(database, campaign_id, json=json) if campaign_id is not None else 0
+    if left_on:
+        with database.read() as session:
+            left, node = relocations.left_on(session, left_on), session.get(Node, left_on)
+        state = "drained" if node is not None and node.state == "draining" else str(node.state) if node is not None else "no longer enrolled"
+        if not json:
+            say(f"{left_on}: {left} containers, {state}")
+        return code or (GUARD if left else 0)
+    return code
+
+
+def _shape(relocation: Relocation) -> dict[str, Any]:
+    history = relocation.history
+    return {
+        "kind": str(relocation.kind),
+        "nodes": list(relocation.spec.nodes),
+        "moves": [
+            {
+                "wave": one.wave, "ctid": one.ctid, "name": one.title, "node": one.node, "to": one.labels.get(TO),
+                "gap_s": round(history.gap_s(one.ctid), 3), "seconds": round(history.length(one.ctid).total_seconds(), 1),
+            }
+            for one in relocation.targets if one.ctid is not None
+        ],
+        "reboots": [one.node for one in relocation.targets if one.ctid is None],
+        "staying": [{"ctid": ctid, "why": why} for ctid, why in relocation.staying.items()],
+        "ends_at": stamp(relocation.forecast.ends_at),
+        "would_not_end": relocation.forecast.why,
+        "guessed": history.guessed,
+    }  # fmt: skip
+
+
+def _show(relocation: Relocation) -> None:
+    shape = _shape(relocation)
+    rows = [(one["wave"], one["ctid"], one["name"], one["node"], one["to"] or "by room", f"{one['gap_s']:.2f} s") for one in shape["moves"][:SHOWN]]
+    table(("wave", "ct", "name", "from", "to", "expected gap"), rows, empty="no moves", right=("wave", "ct", "expected gap"))
+    if len(shape["moves"]) > SHOWN:
+        say(f"… and {len(shape['moves']) - SHOWN} more (all of them with --json)")
+    for one in shape["staying"]:
+        say(f"container {one['ctid']} stays: {one['why']}")
+    _summary(shape)
+
+
+def _summary(shape: dict[str, Any]) -> None:
+    gaps = sorted((one["gap_s"] for one in shape["moves"]), reverse=True)
+    reboots = f", {len(shape['reboots'])} reboots" if shape["reboots"] else ""
+    end = f"ends about {clock_time(datetime.fromisoformat(shape['ends_at']))}" if shape["ends_at"] else f"would not end: {shape['would_not_end']}"
+    longest = f"; each container is down for {gaps[0]:.1f} s at most, as far as the past tells" if gaps else ""
+    say(f"{len(gaps)} moves{reboots}: {end}{longest}")
+    if shape["guessed"] and gaps:
+        warn("no move was ever measured here: the figures are a guess")

@@ -1,0 +1,58 @@
+"""How long a move takes and how long it interrupts, as far as what was measured tells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+from sqlmodel import Session, col, select
+
+from models.jobs import Job
+from models.lifecycle import State
+from models.outages import Outage
+
+LAST_ONES = 500
+UNKNOWN_LENGTH = timedelta(seconds=60)
+UNKNOWN_GAP_S = 2.0  # facts §11: online moves of small containers interrupt for one to four seconds
+KIND = "migrate-container"
+
+
+@dataclass(frozen=True)
+class History:
+    """Medians of what was measured; a container's own count before the fleet's."""
+
+    lengths: Mapping[int, timedelta]
+    gaps_s: Mapping[int, float]
+    usual_length: timedelta
+    usual_gap_s: float
+    guessed: bool  # no move was ever measured
+
+    def length(self, ctid: int) -> timedelta:
+        """How long a move of this container is thought to take."""
+        return self.lengths.get(ctid, self.usual_length)
+
+    def gap_s(self, ctid: int) -> float:
+        """How long it is thought to interrupt it, seconds."""
+        return self.gaps_s.get(ctid, self.usual_gap_s)
+
+
+def history(session: Session) -> History:
+    """Of the last moves that were done (indexes of job.kind's newest ids and outages' ids)."""
+    jobs = session.exec(select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)).all()
+    measured = select(Outage).where(Outage.cause == KIND, col(Outage.gap_s).is_not(None)).order_by(col(Outage.id).desc()).limit(LAST_ONES)
+    lengths = [(job.ctid, (job.ended_at - job.accepted_at).total_seconds()) for job in jobs if job.ctid is not None and job.ended_at is not None]
+    gaps = [(outage.ctid, outage.gap_s) for outage in session.exec(measured).all() if outage.gap_s is not None]
+    return History(
+        lengths={ctid: timedelta(seconds=length) for ctid, length in _medians(lengths).items()},
+        gaps_s=_medians(gaps),
+        usual_length=timedelta(seconds=median([length for _, length in lengths])) if lengths else UNKNOWN_LENGTH,
+        usual_gap_s=median([gap for _, gap in gaps]) if gaps else UNKNOWN_GAP_S,
+        guessed=not gaps,
+    )
+
+
+def _medians(pairs: Sequence[tuple[int, float]]) -> dict[int, float]:
+    by_container: dict[int, list[float]] = {}
+    for ctid, value in pairs:
+        by_container.setdefault(ctid, []).append(value)
+    return {ctid: median(values) for ctid, values in by_container.items()}

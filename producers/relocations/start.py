@@ -1,0 +1,242 @@
+"""Relocations begin: who moves where and in which order, what that is expected to cost, and the campaign's rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from models.campaign_states import OVER, Outcome
+from models.campaigns import Campaign, CampaignKind, Target
+from models.database import Database
+from models.fleet import Container, ContainerState, Node, NodeState
+from models.relocations import TO, RelocationSpec
+from producers.campaigns.begin import Asked, Begun, begin, known
+from producers.campaigns.rule_sheet import Forecast, forecast
+from producers.campaigns.rules import Seen
+from producers.fleet import turn
+from producers.intake import Intake
+from producers.refusals import BadOrder, Refusal
+from producers.relocations.even import Movable, Share, even_out
+from producers.relocations.history import History, history
+from producers.relocations.sort import rules_of
+
+REBOOT_LENGTH = timedelta(minutes=5)
+COOL_DOWN = timedelta(hours=24)  # a container that was moved is not moved again so soon for mere balance
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is asked, and what is known when it is asked."""
+
+    spec: RelocationSpec
+    past: History
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """A relocation before it begins."""
+
+    kind: CampaignKind
+    spec: RelocationSpec
+    targets: list[Target]
+    staying: Mapping[int, str]  # containers that are left where they are, and why
+    history: History
+    forecast: Forecast
+
+    @property
+    def gaps_s(self) -> dict[int, float]:
+        """By container: how long its moves are expected to interrupt it, together."""
+        told: dict[int, float] = {}
+        for target in self.targets:
+            if target.ctid is not None:
+                told[target.ctid] = told.get(target.ctid, 0.0) + self.history.gap_s(target.ctid)
+        return told
+
+
+def evacuation(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
+    """All containers of the nodes go away, the longest interruption first: while there is room and time to react."""
+    _nodes(session, spec)
+    at = _moment(database, session, spec)
+    leaving, staying = _parted(_on(session, spec.nodes), at)
+    return _told(at, CampaignKind.EVACUATION, [[_target(one) for one in leaving]], staying)
+
+
+def homecoming(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
+    """The containers that the last evacuation of each node took away come back to it."""
+    _nodes(session, spec)
+    at = _moment(database, session, spec)
+    targets: list[Target] = []
+    staying: dict[int, str] = {}
+    for node in spec.nodes:
+        taken = _taken_away(session, node)
+        away, stay = _parted([one for one in taken if one.node != node], at)
+        targets += [_target(one, to=node) for one in away]
+        staying |= stay
+    return _told(at, CampaignKind.RETURN, [targets], staying)
+
+
+def rebalancing(database: Database, session: Session, spec: RelocationSpec, *, margin: float, most: int) -> Relocation:
+    """The moves that bring the nodes' sold memory within the margin of each other."""
+    nodes = [node for node in _nodes(session, spec) if node.state is NodeState.ACTIVE]
+    at = _moment(database, session, spec)
+    lately = set(session.exec(select(Target.ctid).where(Target.outcome == Outcome.OK, col(Target.ended_at) > at.now - COOL_DOWN)).all())
+    there = _on(session, [node.name for node in nodes])
+    movable, staying = _parted([one for one in there if one.ctid not in lately], at)
+    taken = {node.name: node.foreign_ram_bytes + sum(one.ram_bytes for one in there if one.node == node.name) for node in nodes}
+    shares = [Share(node.name, node.memory_bytes, taken[node.name]) for node in nodes]
+    moves = even_out(shares, [Movable(one.ctid, one.node, one.ram_bytes) for one in movable], margin=margin, most=most)
+    rows = {one.ctid: one for one in movable}
+    targets = [_target(rows[move.ctid], to=move.target) for move in moves]
+    return _told(at, CampaignKind.REBALANCE, [targets], staying)
+
+
+def rolling_reboot(database: Database, session: Session, spec: RelocationSpec, *, together: int) -> Relocation:
+    """Groups of nodes one after the other: emptied, rebooted, filled again."""
+    nodes, at = _nodes(session, spec), _moment(database, session, spec)
+    waves: list[list[Target]] = []
+    staying: dict[int, str] = {}
+    for first in range(0, len(nodes), together):
+        group = nodes[first : first + together]
+        leaving, stay = _parted(_on(session, [node.name for node in group]), at)
+        staying |= stay
+        waves += [
+            [_target(one) for one in leaving],
+            [Target(campaign_id="", place=0, wave=0, title=node.name, node=node.name) for node in group],
+            [_target(one, to=one.node) for one in leaving],
+        ]
+    return _told(at, CampaignKind.REBOOT, [wave for wave in waves if wave], staying)
+
+
+def start(database: Database, intake: Intake, session: Session, relocation: Relocation, *, by: str, because: str = "", key: str = "") -> Begun | None:
+    """Begin it within the caller's transaction; nodes that are emptied are drained by it. None for a node that has nothing left to move.
+
+    Raises Refusal, and then nothing was written.
+    """
+    spec = relocation.spec
+    asked = Asked(relocation.kind, f"{relocation.kind}-{'-'.join(spec.nodes)}"[:64], spec.model_dump(mode="json"), by, because, key, spec.version)
+    before = known(database, session, asked)
+    if before is not None:
+        return before
+    _not_twice(session, relocation)
+    now = database.now(session)
+    if relocation.kind in (CampaignKind.EVACUATION, CampaignKind.RETURN):
+        state = NodeState.DRAINING if relocation.kind is CampaignKind.EVACUATION else NodeState.ACTIVE
+        for node in _nodes(session, spec):
+            if node.state is not state:
+                turn(session, node, state, by=by, because=because or str(relocation.kind), now=now)
+    if not relocation.targets and relocation.kind is CampaignKind.EVACUATION and not relocation.staying:
+        return None
+    if not relocation.targets:
+        raise Refusal(_nothing(relocation))
+    begun = begin(database, intake, session, asked, relocation.targets)
+    begun.campaign.foretold = {
+        "seconds": (relocation.forecast.ends_at - now).total_seconds() if relocation.forecast.ends_at else None,
+        "gaps_s": {str(ctid): gap for ctid, gap in relocation.gaps_s.items()},
+        "guessed": relocation.history.guessed,
+    }
+    return begun
+
+
+def left_on(session: Session, node: str) -> int:
+    """How many containers and reservations a node has in the books."""
+    return session.exec(select(func.count()).select_from(Container).where(Container.node == node, Container.state != ContainerState.FOREIGN)).one()
+
+
+def _not_twice(session: Session, relocation: Relocation) -> None:
+    open_ones = select(Campaign).where(col(Campaign.kind) != CampaignKind.ROLLOUT, col(Campaign.state).not_in(OVER))
+    for other in session.exec(open_ones).all():
+        both = sorted(set(other.spec.get("nodes", ())) & set(relocation.spec.nodes))
+        if both:
+            raise Refusal(
+                f"{other.kind} {other.id} of {', '.join(both)} is {other.state}; wait for its end or abort it: `vzq campaign abort {other.id[-8:]}`"
+            )
+
+
+def _nothing(relocation: Relocation) -> str:
+    names = ", ".join(relocation.spec.nodes)
+    if relocation.staying:
+        return f"nothing to move: all {len(relocation.staying)} containers stay, e.g. {next(iter(relocation.staying.values()))}"
+    match relocation.kind:
+        case CampaignKind.RETURN:
+            return f"nothing to bring back: no container that an evacuation of {names} took away is elsewhere"
+        case CampaignKind.REBALANCE:
+            return f"nothing to move: {names} are within the margin, or no move would bring them nearer"
+    return f"nothing to move: {names} has no container"
+
+
+def _nodes(session: Session, spec: RelocationSpec) -> list[Node]:
+    found = [session.get(Node, name) for name in spec.nodes]
+    missing = [name for name, node in zip(spec.nodes, found, strict=True) if node is None]
+    if missing:
+        raise BadOrder({"nodes": f"there is no node {missing[0]!r}; see `vzq node list`"})
+    return [node for node in found if node is not None]
+
+
+def _on(session: Session, nodes: Sequence[str]) -> list[Container]:
+    query = select(Container).where(col(Container.node).in_(nodes), Container.state == ContainerState.PRESENT)
+    return list(session.exec(query.order_by(col(Container.ctid))).all())
+
+
+def _taken_away(session: Session, node: str) -> list[Container]:
+    """Where they are now, the containers that the last evacuation of this node moved."""
+    last = select(Campaign).where(Campaign.kind == CampaignKind.EVACUATION).order_by(col(Campaign.id).desc())
+    campaign = next((one for one in session.exec(last).all() if node in one.spec.get("nodes", ())), None)
+    if campaign is None:
+        raise Refusal(f"node {node} was never evacuated, so nothing has to come back; move containers with `vzq migrate`")
+    moved = select(Target.ctid).where(Target.campaign_id == campaign.id, Target.outcome == Outcome.OK)
+    query = select(Container).where(col(Container.ctid).in_(moved), Container.state == ContainerState.PRESENT)
+    return list(session.exec(query.order_by(col(Container.ctid))).all())
+
+
+def _moment(database: Database, session: Session, spec: RelocationSpec) -> Moment:
+    return Moment(spec, history(session), database.now(session))
+
+
+def _parted(containers: Sequence[Container], at: Moment) -> tuple[list[Container], dict[int, str]]:
+    """Who moves, the largest risk first, and who stays because it would be interrupted for too long."""
+    most, past = at.spec.longest_gap_s, at.past
+    risky = sorted(containers, key=lambda one: (-past.gap_s(one.ctid), -one.ram_bytes, one.ctid))
+    staying = {
+        one.ctid: f"its move is expected to interrupt it for {past.gap_s(one.ctid):.1f} s, {most:g} s are allowed"
+        for one in risky
+        if most is not None and past.gap_s(one.ctid) > most
+    }
+    return [one for one in risky if one.ctid not in staying], staying
+
+
+def _target(container: Container, to: str | None = None) -> Target:
+    return Target(
+        campaign_id="",
+        place=0,
+        wave=0,
+        ctid=container.ctid,
+        title=container.name or container.hostname or str(container.ctid),
+        node=container.node,
+        customer=container.customer,
+        labels={TO: to} if to is not None else {},
+    )
+
+
+def _told(at: "Moment", kind: CampaignKind, waves: Sequence[Sequence[Target]], staying: Mapping[int, str]) -> Relocation:
+    targets: list[Target] = []
+    for wave, members in enumerate(waves):
+        for target in members:
+            target.wave, target.place = wave, len(targets)
+            targets.append(target)
+    return Relocation(kind, at.spec, targets, staying, at.past, _forecast(at.spec, targets, at.now, _lasting(targets, at.past)))
+
+
+def _lasting(targets: Sequence[Target], past: History) -> Callable[[int], timedelta]:
+    lengths = [REBOOT_LENGTH if target.ctid is None else past.length(target.ctid) for target in targets]
+    return lambda place: lengths[place]
+
+
+def _forecast(spec: RelocationSpec, targets: Sequence[Target], now: datetime, lasting: Callable[[int], timedelta]) -> Forecast:
+    """Played by the decision that will run it."""
+    if not targets:
+        return Forecast(now, 0)
+    seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels) for one in targets]
+    return forecast(rules_of(spec), seen, now, each=lasting)
