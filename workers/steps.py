@@ -63,7 +63,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Plan(Generic[S]):
-    """What fulfils an order, and what takes it back."""
+    """What fulfils an order, and what takes it back. At its end all that its steps were to bring about holds at once."""
 
     do: Sequence[Step[S] | Wait]
     undo: Sequence[Step[S]] = ()
@@ -122,7 +122,16 @@ async def carry_out(plan: Plan[S], direction: Direction, journal: Journal, node:
             await _wait(step, journal, node, progress=place / len(steps))
         else:
             sight = await _bring_about(step, direction, sight, journal, node, progress=place / len(steps), pivot=step.name == plan.pivot)
+    if direction == "do":
+        _all_hold(steps, sight)
     return sight
+
+
+def _all_hold(steps: Sequence[Step[S] | Wait], sight: S) -> None:
+    """What one step brought about may be undone by the time of the last: the node rebooted, somebody stopped the container. Raises Retryable."""
+    for step in steps:
+        if isinstance(step, Step) and step.holds is not None and not step.holds(sight):
+            raise Retryable(f"{step.name} does not hold any more: container {sight.ctid} was changed meanwhile, or its node rebooted")
 
 
 async def _mind_the_pivot(plan: Plan[S], direction: Direction, sight: S, journal: Journal) -> None:

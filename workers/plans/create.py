@@ -30,7 +30,7 @@ def create(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     do = [
         *make(subject, node, job, template=subject.row.template, ours=ours),
         *first_start(subject, claim, called="first-start"),
-        Step("hand-over", lambda _: driver.set_onboot(subject.ct, onboot=True), lambda s: s.running and driver.has_onboot(s, onboot=True)),
+        Step("hand-over", lambda _: driver.set_onboot(subject.ct, onboot=True), lambda s: driver.has_onboot(s, onboot=True)),
     ]
     return Plan(do=do, undo=unmake(subject, job, ours=ours), pivot="hand-over", result=result)
 
