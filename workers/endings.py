@@ -69,7 +69,8 @@ def node_fault(session: Session, job: Job, now: datetime, *, fault: NodeFault, r
             node.broken_until = now + min(fault.after * 2 ** min(node.faults - 1, 6), BREAKER_LONGEST)
             node.finding, node.finding_why = fault.finding, fault.why
             session.add(node)
-        after = node.broken_until - now
+        if name != job.node:  # of its own node admission asks the breaker: then the job is due soon, and goes on as soon as that closes
+            after = node.broken_until - now
     postponed(session, job, now, error=fault, after=after, counts=node is None, rng=rng)
 
 

@@ -69,6 +69,17 @@ def test_a_postponed_job_waits_longer_each_time_and_lets_go(session: Session) ->
     assert max(pauses) <= 60 * 1.2
 
 
+def test_a_job_of_an_ill_node_is_due_soon_however_long_the_breaker_holds_it(session: Session) -> None:
+    def change(session: Session, job: Job, at: datetime, later: timedelta) -> None:
+        endings.node_fault(session, job, at + later, fault=NodeFault("disk full", finding="disk-full"), rng=random.Random(1))
+
+    for minutes in range(0, 60, 6):
+        job = ended(session, partial(change, later=timedelta(minutes=minutes)))
+        assert (job.due_at - NOON).total_seconds() <= minutes * 60 + 15 * 1.2
+    node = session.get_one(Node, "n1")
+    assert node.broken_until == NOON + timedelta(minutes=54 + 5)
+
+
 def test_a_lock_burns_no_attempt(session: Session) -> None:
     assert ended(session, postponed(Locked("held"), counts=False), attempts=7).attempts == 7
 
