@@ -1,44 +1,76 @@
-"""`python -m tests.crash --cases 1000 --seed 1`: that many drawn cases; `--replay SEED` plays one and tells its story."""
+"""`python -m tests.crash --cases 1000 --seed 1`: that many drawn cases, on all cores; `--replay SEED` plays one and tells its story;
+`--mutants` plays builds that lack a guard, each of which must be caught."""
 
 import argparse
+import os
 import sys
-import tempfile
 import time
-from pathlib import Path
+from collections import Counter
 
-import structlog
-
-from tests.crash.faults import Case, drawn
-from tests.crash.house import make_ground
+from tests.crash.broken import MUTANTS
+from tests.crash.crowd import many, players
 from tests.crash.play import Played, play
+from tests.crash.scenes import SCENES
 
-QUICKEST = Path("/dev/shm")  # a commit waits for no disk there
+EVERY_S = 15.0  # a line of progress
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--cases", type=int, default=500, help="how many (default 500)")
     parser.add_argument("--seed", type=int, default=1, help="of the first one; the others follow (default 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many play at once (default: one a core)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="only this one, with its story")
+    parser.add_argument("--mutants", action="store_true", help="builds that lack a guard instead")
     wanted = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with tempfile.TemporaryDirectory(dir=QUICKEST if QUICKEST.is_dir() else None, prefix="vzq-crash-") as folder:
-        ground = make_ground(Path(folder))
-        points = len(play(ground, Case(0)).points)
-        if wanted.replay is not None:
-            return _tell(play(ground, drawn(wanted.replay, points)), story=True)
-        begun, bad = time.monotonic(), 0
-        for seed in range(wanted.seed, wanted.seed + wanted.cases):
-            bad += _tell(play(ground, drawn(seed, points)), story=False)
-    print(f"{wanted.cases} cases, {bad} violations ({time.monotonic() - begun:.0f} s)")
+    if wanted.replay is not None:
+        return _tell(players().play(wanted.replay), story=True)
+    if wanted.mutants:
+        return _mutants()
+    return _many(wanted.cases, wanted.seed, wanted.processes)
+
+
+def _many(cases: int, first: int, processes: int) -> int:
+    begun = told = time.monotonic()
+    bad, played, struck, hows, states = 0, 0, set(), Counter[str](), Counter[str]()
+    for one in many(range(first, first + cases), processes):
+        played += 1
+        bad += _tell(one, story=False)
+        states[one.state] += 1
+        hows.update(fault.how for fault in one.case.faults)
+        struck.update((one.case.scene.name, fault.at) for fault in one.case.faults[:1])
+        if time.monotonic() - told > EVERY_S:
+            told = time.monotonic()
+            print(f"… {played} of {cases}, {bad} violations, {played / (told - begun):.0f} a second", flush=True)
+    seconds = time.monotonic() - begun
+    print(
+        f"scenes {len(SCENES)} · first faults at {len(struck)} different points · "
+        + ", ".join(f"{how} {times}" for how, times in sorted(hows.items()))
+    )
+    print(
+        f"ends: {', '.join(f'{state} {times}' for state, times in sorted(states.items()))} · {seconds:.0f} s, {played / seconds:.1f} cases a second"
+    )
+    print(f"{played} cases, {bad} violations")
     return 1 if bad else 0
+
+
+def _mutants() -> int:
+    caught = 0
+    for mutant in MUTANTS:
+        seen = next((violation for case in mutant.cases() for violation in play(players().ground, case, mutant.build).violations), "")
+        caught += bool(seen)
+        print(f"{'caught' if seen else 'NOT CAUGHT'}  {mutant.name}: {seen[:140]}", flush=True)
+    print(f"{caught} of {len(MUTANTS)} broken builds caught")
+    return 0 if caught == len(MUTANTS) else 1
 
 
 def _tell(played: Played, *, story: bool) -> int:
     if story:
         print("\n".join([str(played.case), *played.story, f"→ {played.state}"]))
     for violation in played.violations:
-        print(f"seed {played.case.seed}: {violation}\n  again: python -m tests.crash --replay {played.case.seed}")
+        print(
+            f"seed {played.case.seed} ({played.case.scene.name}): {violation}\n  again: python -m tests.crash --replay {played.case.seed}", flush=True
+        )
     return 1 if played.violations else 0
 
 

@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from math import inf
 from typing import Any
 
 from models.jobs import Begun, Job
 from models.lifecycle import Cause, State
+from models.reservations import give_back
+from models.standing import Standing
+from producers.admission import Round
+from producers.dispatcher import Dispatcher
 from tests.crash.faults import Case, Fault
 from tests.crash.house import Build
 from tests.crash.node import Ledger, Run, StandInNode
-from workers.claims import Claim, Claims
+from tests.crash.scenes import CREATES, SCENES, Scene
+from workers.claims import LEASE, Claim, Claims
 from workers.journal import Journal
 from workers.openvz.driver import Sight
 from workers.runs import Runs
@@ -144,6 +151,83 @@ class ClaimsForAnybody(Claims):
         return super().take(session, job_id, job.token if job is not None else token)
 
 
+class ClaimsForEver(Claims):
+    """Who has a job keeps it, whatever becomes of the lease."""
+
+    def take(self, session: Any, job_id: str, token: int) -> Claim | None:
+        claim = super().take(session, job_id, token)
+        if claim is not None:
+            claim.alive_until = inf
+        return claim
+
+    def renewed(self, still: Any, *, before: float, asked: set[str]) -> None:
+        return None
+
+
+class ClaimsWithoutMargin(Claims):
+    """It touches the node until the very end of its lease; what is on its way then arrives too late."""
+
+    def take(self, session: Any, job_id: str, token: int) -> Claim | None:
+        claim = super().take(session, job_id, token)
+        if claim is not None:
+            claim.alive_until = self._clock.monotonic() + LEASE.total_seconds()
+        return claim
+
+    def renewed(self, still: Any, *, before: float, asked: set[str]) -> None:
+        super().renewed(still, before=before, asked=asked)
+        for claim in self.held.values():
+            claim.alive_until = before + LEASE.total_seconds()
+
+
+class RunsThatFreeEarly(Runs):
+    """What was reserved is given back when a job breaks, not when it is undone."""
+
+    async def _break(self, claim: Claim, journal: Journal, error: Any, cause: Cause) -> None:
+        if journal.anything_begun:
+            await self._world.store.write(lambda session: give_back(session, session.get_one(Job, claim.job.id), now=self._world.clock.now()))
+        await super()._break(claim, journal, error, cause)
+
+
+class RunsThatTrustTheWalk(Runs):
+    """What was true at one step counts as true at the end."""
+
+    def _plan(self, claim: Claim) -> Any:
+        plan, hand = super()._plan(claim)
+        last = plan.do[-1]
+        return replace(
+            plan, do=[replace(step, holds=_once(step.holds)) if isinstance(step, Step) and step is not last else step for step in plan.do]
+        ), hand
+
+
+def _once(holds: Any) -> Any:
+    seen: list[bool] = []
+
+    def held(sight: Sight) -> bool:
+        if not seen and holds(sight):
+            seen.append(True)
+        return bool(seen)
+
+    return holds and held
+
+
+class PurgesAnything(Runs):
+    """A purge takes away what is under the id, whoever's it is by now."""
+
+    def _plan(self, claim: Claim) -> Any:
+        plan, hand = super()._plan(claim)
+        there = {"stop": lambda s: not s.running, "umount": lambda s: not s.mounted, "destroy": lambda s: not s.exists}
+        return replace(plan, do=[replace(step, holds=there.get(step.name, step.holds)) for step in plan.do], check=lambda _: None), hand
+
+
+class RingsBeforeCommit(Dispatcher):
+    """Messages go out while the transaction that justifies them is still open."""
+
+    def _dispatch(self, session: Any, now: datetime) -> tuple[list[tuple[str, int, str, str]], Round]:
+        bells, outcome = super()._dispatch(session, now)
+        self._bell.ring(bells)
+        return [], outcome
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A broken build, and how a few cases bring it out."""
@@ -153,12 +237,17 @@ class Mutant:
     hows: Sequence[str]
     at: range = range(60)
     seconds: float = 20.0
-    own_ctid: bool = False
+    scene: Scene = SCENES[0]
     seeds: range = range(1)
+    apart: int = 0  # points between two of its faults
 
     def cases(self) -> list[Case]:
-        struck = [tuple(Fault(at, how, self.seconds) for how in self.hows) for at in self.at]
-        return [Case(seed, faults, own_ctid=self.own_ctid) for faults in struck for seed in self.seeds]
+        struck = [tuple(Fault(at + self.apart * number, how, self.seconds) for number, how in enumerate(self.hows)) for at in self.at]
+        return [Case(seed, faults, self.scene) for faults in struck for seed in self.seeds]
+
+
+def _of(kind: str) -> Scene:
+    return next(scene for scene in SCENES if scene.kind == kind)
 
 
 MUTANTS = (
@@ -167,9 +256,21 @@ MUTANTS = (
     Mutant("no ledger of a job's runs", Build(node=NodeWithoutMemory), ("cancel", "die")),
     Mutant("no journal", Build(runs=RunsWithoutJournal), ("die",)),
     Mutant("no look after the first", Build(runs=RunsWithoutLooks), ("die",)),
-    Mutant("no attach at a take-over", Build(runs=RunsWithoutAttach), ("slow", "die-soon"), at=range(12, 16), seconds=6.0, seeds=range(8)),
-    Mutant("undo without proof", Build(runs=RunsWithoutProof), ("stranger",), own_ctid=True),
+    Mutant("look before attach", Build(runs=RunsWithoutAttach), ("slow", "die-soon"), at=range(8, 24), seconds=6.0, seeds=range(8)),
+    Mutant("undo without proof", Build(runs=RunsWithoutProof), ("stranger",), scene=CREATES[2]),
     Mutant("no undo", Build(runs=RunsWithoutUndo), ("cancel",)),
     Mutant("a half-made container taken for a whole one", Build(runs=RunsWithoutClean), ("kill-command",), seconds=3.4),
     Mutant("messages without tokens", Build(claims=ClaimsForAnybody), ("old-bells",)),
+    Mutant("no end of a lease", Build(claims=ClaimsForEver), ("freeze",)),
+    Mutant("no lease margin", Build(claims=ClaimsWithoutMargin), ("mute", "cut-off"), seconds=45.0, seeds=range(4), apart=8),
+    Mutant("a reservation released early", Build(runs=RunsThatFreeEarly), ("cancel",)),
+    Mutant("publish before commit", Build(dispatcher=RingsBeforeCommit), ("old-bells",)),
+    Mutant(
+        "no last look at all that was done",
+        Build(runs=RunsThatTrustTheWalk),
+        ("reboot",),
+        scene=Scene("start-container", Standing.STOPPED),
+        at=range(40),
+    ),
+    Mutant("a purge without proof", Build(runs=PurgesAnything), ("kill-command", "stranger"), scene=_of("purge-container"), seconds=0.1),
 )

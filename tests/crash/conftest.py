@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.crash.__main__ import QUICKEST
+from tests.crash.crowd import QUICKEST
 from tests.crash.house import Ground
 
 

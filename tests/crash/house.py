@@ -1,30 +1,37 @@
-"""The real dispatcher, claims, journal, runs and plan around stand-in nodes, in virtual time on SQLite."""
+"""The real intake, dispatchers, claims, journal, runs and plans around stand-in nodes, in virtual time on SQLite."""
 
 import asyncio
 import random
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
-from sqlmodel import SQLModel, col, select
+from sqlmodel import Session, SQLModel, col
 
 from models.database import Database
 from models.ids import JobIds
-from models.jobs import Begun, Job
+from models.jobs import Job
+from models.kinds import KINDS
+from models.lifecycle import State
 from models.orders import ORDER
 from models.vault import Vault, make_key_file
 from producers.dispatcher import Dispatcher
 from producers.intake import Intake
 from producers.jobs import cancel
 from producers.refusals import Refusal
+from tests.crash.books import books
 from tests.crash.faults import Case
-from tests.crash.gate import Gate
+from tests.crash.gate import BELLS, Gate
 from tests.crash.node import Run, StandInNode, Strike
-from tests.crash.worker import PASSWORD, WorkerProcess
-from tests.factories import make_node, make_plan, make_pool
+from tests.crash.scenes import plans
+from tests.crash.worker import WorkerProcess
+from tests.factories import make_node, make_pool
 from tests.stand_ins import ManualClock
 from workers.claims import Claims
 from workers.openvz.driver import Abilities
@@ -69,6 +76,7 @@ class Ground:
     def __init__(self, database: Path, folder: Path) -> None:
         self.clock = ManualClock()
         self.database = Database(f"sqlite:///{database}", clock=self.clock)
+        self.spy = sqlite3.connect(database, isolation_level=None)  # the watch reads by itself, and ten times as fast as through the models
         make_key_file(folder / "key")
         self.vault = Vault(folder / "key")
 
@@ -89,15 +97,32 @@ def make_ground(folder: Path) -> Ground:
     return Ground(path, folder)
 
 
+class Desk:
+    """A dispatcher's way to the database: before and after each commit is a point where it may die."""
+
+    def __init__(self, house: "CrashHouse") -> None:
+        self._house = house
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._house.database.write() as session:
+            yield session
+            self._house.gate.of_round("before a round's commit")
+        self._house.gate.of_round("after a round's commit")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._house.database, name)
+
+
 class CrashHouse:
-    """One case: a job, two nodes, workers that come and go."""
+    """One case: a job, two nodes, workers and dispatchers that come and go."""
 
     def __init__(self, ground: Ground, case: Case, build: Build) -> None:
         self.ground, self.case, self.build = ground, case, build
         self.clock, self.database = ground.clock, ground.database
         self.rng = random.Random(case.seed)
         self.gate = Gate(self, case.faults)
-        self.away_until = 0.0
+        self.away_until = self.lag_until = self.mute_until = 0.0
         self.deaths = 0
         self.story: list[str] = []
         self.violations: list[str] = []
@@ -105,34 +130,48 @@ class CrashHouse:
         self.rung: list[tuple[str, int, str, str]] = []
         self.workers: list[WorkerProcess] = []  # who gets messages
         self.everybody: list[WorkerProcess] = []
+        self.maker = ""  # the job that made what the scene begins with
         self._numbers = 0
         self._woken = asyncio.Event()
+        self.ids = JobIds(self.clock, self.rng)
         self.nodes = {name: build.node(name, on_start=self._started) for name in ("n1", "n2")}
         for node in self.nodes.values():
-            node.violations, node.story = self.violations, _Told(self)
+            node.violations, node.story, node.peers = self.violations, _Told(self), self.nodes
         ground.clear()
         with self.database.write() as session:
-            session.add_all(
-                [make_plan(cpus=2, cpuunits=2000), make_pool(nameservers=["9.9.9.9"]), *(make_node(name, abilities=ABILITIES) for name in self.nodes)]
-            )
-        order = {"kind": "create-container", "plan": "small", "template": "busybox", "hostname": "a.example.net", "name": "web-a"}
-        order |= {"password": PASSWORD} if case.password else {}
-        order |= {"ctid": 5000 + case.seed % 1000} if case.own_ctid else {}
-        intake = Intake(self.database, vault=ground.vault, ids=JobIds(self.clock, self.rng), site="main")
+            session.add_all([*plans(), make_pool(nameservers=["9.9.9.9"]), *(make_node(name, abilities=ABILITIES) for name in self.nodes)])
+        case.scene.furnish(self)
+        for node in self.nodes.values():
+            for container in node.containers.values():
+                container.effects.clear()
+        with self.database.read() as session:
+            self.before = books(session)
+        order = case.scene.order(self, self.rng)
+        intake = Intake(self.database, vault=ground.vault, ids=self.ids, site="main")
         with self.database.write() as session:
             self.job_id = intake.submit(session, ORDER.validate_python(order), by="crash").job.id
-        self.dispatcher: Dispatcher = build.dispatcher(self.database, self, self.clock, name="d")  # type: ignore[arg-type]
+        self.desks = [self.open_desk() for _ in range(2)]
+
+    def open_desk(self) -> Dispatcher:
+        """One more dispatcher."""
+        return self.build.dispatcher(Desk(self), self, self.clock, name="d")  # type: ignore[arg-type]
 
     # -- the bell -----------------------------------------------------------------------------------------------
 
     def ring(self, bells: Iterable[tuple[str, int, str, str]]) -> int:
         """Each message goes to one of the workers that run."""
-        rung = 0
+        bells = list(bells)
+        struck = self.gate.of_round(BELLS) if bells else None
         for job_id, token, site, family in bells:
+            if self.asked("token")[0] < token:
+                self.violations.append(f"the message with token {token} went out before its dispatch was committed")
             self.rung.append((job_id, token, site, family))
-            self.rng.choice(self.workers).hear(job_id, token)
-            rung += 1
-        return rung
+            if struck is None or struck.how == "bells-twice":
+                for _ in range(1 if struck is None else 2):
+                    self.rng.choice(self.workers).hear(job_id, token)
+            elif struck.how == "bells-late":
+                asyncio.get_running_loop().call_later(struck.seconds, lambda job=job_id, its=token: self.rng.choice(self.workers).hear(job, its))
+        return len(bells)
 
     def ring_again(self) -> None:
         for job_id, token, _, _ in list(self.rung):
@@ -180,6 +219,24 @@ class CrashHouse:
         for node in self.nodes.values():
             node.strikes.append(replace(strike))
 
+    def mutes(self, seconds: float) -> None:
+        self.mute_until = self.clock.monotonic() + seconds
+
+    @property
+    def mute(self) -> bool:
+        """Containers run, and nothing in them answers."""
+        return self.clock.monotonic() < self.mute_until
+
+    def lags(self, seconds: float) -> None:
+        self.lag_until = self.clock.monotonic() + seconds
+
+    def database_goes(self, seconds: float) -> None:
+        self.away_until = self.clock.monotonic() + seconds
+
+    def reboot(self) -> None:
+        for node in self.nodes.values():
+            node.reboot()
+
     def send_stranger(self) -> None:
         job = self.job()
         if job.ctid is not None and job.node is not None and self.nodes[job.node].stranger(job.ctid):
@@ -208,8 +265,22 @@ class CrashHouse:
         raise OperationalError("", {}, Exception("the answer was lost"))
 
     async def answers(self, address: str, probe: str) -> bool:
-        """A container answers at its address once it runs."""
-        return any(c.running and (c.conf or {}).get("IP_ADDRESS") == address for node in self.nodes.values() for c in node.containers.values())
+        """A container answers at the addresses it runs with."""
+        return not self.mute and any(
+            c.running and address in c.live.get("IP_ADDRESS", "").split() for node in self.nodes.values() for c in node.containers.values()
+        )
+
+    def asked(self, what: str) -> Any:
+        """Some columns of the job's row."""
+        return self.ground.spy.execute(f"select {what} from job where id = ?", (self.job_id,)).fetchone()  # noqa: S608 - words of ours
+
+    def next_moment(self) -> float:
+        """Seconds until something can be due in the books; a dispatcher that polls would find nothing until then."""
+        state, lease, due = self.asked("state, lease_until, due_at")
+        moments = [lease] if lease else [due] if state in (State.QUEUED, State.UNDOING) else []
+        moments += [row[0] for row in self.ground.spy.execute("select broken_until from node where broken_until is not null")]
+        waits = [(datetime.fromisoformat(moment).replace(tzinfo=UTC) - self.clock.now()).total_seconds() for moment in moments]
+        return min([30.0, *(wait for wait in waits if wait > 0 or not lease)])
 
     def tell(self, line: str) -> None:
         self.story.append(f"{self.clock.monotonic() - 1000:9.2f} {line}")
@@ -219,12 +290,14 @@ class CrashHouse:
         _, job, step, direction, attempt = run.key
         if self.clock.monotonic() < self.away_until:
             return
-        with self.database.read() as session:
-            same = (Begun.job_id == job, Begun.step == step, Begun.direction == direction, Begun.attempt == attempt, Begun.token == run.token)
-            row = session.exec(select(Begun).where(*same)).first()
-            begun = session.get_one(Job, job).begun
+        named = (job, step, direction, attempt, run.token)
+        row = self.ground.spy.execute("select 1 from begun where job_id=? and step=? and direction=? and attempt=? and token=?", named).fetchone()
+        kept = self.ground.spy.execute("select job_id from container where id=?", (run.key[0],)).fetchone()
+        begun, kind = self.asked("begun, kind")
         if row is None or not begun:
             self.violations.append(f"{run.name} was started without being journaled")
+        if KINDS[kind].placed and (kept is None or kept[0] != job):
+            self.violations.append(f"{run.name} was started, and the id was not kept for its job any more")
 
 
 class _Told(list[str]):

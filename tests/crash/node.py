@@ -4,12 +4,21 @@ It keeps watch as well: whatever must never happen on a node is written into `vi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.crash.container import Container, Doing, sight, vzctl, vzq_ct
+from tests.crash.container import Container, sight
+from tests.crash.vzctl import Doing, vzctl
+from tests.crash.vzq_ct import vzq_ct
 
 Key = tuple[str, str, str, str, int]  # ledger, job, step, direction, try
+Program = Callable[["StandInNode", Container, "Run", list[str], bytes], Doing]
+CODES: dict[str, dict[str, int]] = {  # an exit code of each class, by what gives it
+    "vzctl": {"permanent": 91, "retryable": 6, "node-fault": 46, "locked": 9, "unexpected": 200},
+    "exec2": {"permanent": 1, "retryable": 6, "node-fault": 5, "locked": 7, "unexpected": 200},
+    "vzq-ct": {"permanent": 66, "retryable": 75, "node-fault": 74, "locked": 9, "unexpected": 99},
+}
+PROGRAMS: dict[str, Program] = {"vzctl": vzctl, "vzq-ct": vzq_ct}  # what vzq-run may start
 
 
 @dataclass
@@ -23,6 +32,7 @@ class Run:
     boot: int = 0
     answer: tuple[int, str, str] | None = None
     end: str = ""  # done, killed, vanished, void
+    kept: bool = True  # its keeper lives and will write the exit code
 
     @property
     def live(self) -> bool:
@@ -47,10 +57,16 @@ class Strike:
     """What befalls the next command that is started: killed after a while, or ended with a code by itself."""
 
     after_s: float | None = None
-    code: int | None = None
+    code: str | None = None  # its class
     slow_s: float | None = None
+    keeper: bool | None = None  # its keeper dies, the command goes on
+    runner: str | None = None  # vzq-run itself dies: before it starts anything ("early") or before it answers ("late")
     only: str = ""  # this step
     times: int = 1
+
+
+class RunnerDied(Exception):
+    """vzq-run was killed: no answer and no exit code come from it."""
 
 
 class StandInNode:
@@ -59,6 +75,7 @@ class StandInNode:
     def __init__(self, name: str, *, templates: tuple[str, ...] = ("busybox",), on_start: Callable[[Run], None] = lambda _run: None) -> None:
         self.name = name
         self.templates = templates
+        self.peers: Mapping[str, StandInNode] = {name: self}  # all nodes of the house, for commands that reach another one
         self.containers: dict[int, Container] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.runs: dict[Key, Run] = {}
@@ -81,15 +98,34 @@ class StandInNode:
 
     async def vzq_run(self, words: list[str], stdin: bytes) -> bytes:
         verb, key, token = words[0], words[1], int(words[2])
+        dies = self._struck("runner", words[4] if len(words) > 4 else "")
+        if dies:
+            self._spend(dies)
         ledger = self.ledgers.setdefault(key, Ledger())
         if self.refuses(ledger, token):
             return f"vzq1 refused highest={ledger.highest}\n".encode()
+        self._raise(ledger, token, verb)
+        if dies and dies.runner == "early":
+            raise RunnerDied
+        if verb == "fence":
+            return self._ledger(key, words[3])
+        run = self._found(verb, key, token, words, stdin)
+        if dies:
+            raise RunnerDied
+        if verb == "cancel" and run.task and run.live:
+            self._kill(run, "killed")
+        elif run.task and run.live:
+            await asyncio.wait({run.task}, timeout=float(words[7]))
+        return self._said(run)
+
+    def _raise(self, ledger: Ledger, token: int, verb: str) -> None:
         ledger.highest = max(ledger.highest, token)
         if token < ledger.seen:
             self.violations.append(f"{self.name}: {verb} was accepted under token {token}, but {ledger.seen} had come before")
         ledger.seen = max(ledger.seen, token)
-        if verb == "fence":
-            return self._ledger(key, words[3])
+
+    def _found(self, verb: str, key: str, token: int, words: list[str], stdin: bytes) -> Run:
+        """The run that is asked for: it was there, is started, or never will be."""
         name: Key = (key, words[3], words[4], words[5], int(words[6]))
         run = self.runs.get(name)
         if verb == "begin" and run is None:
@@ -98,11 +134,7 @@ class StandInNode:
             run = self._start(Run(name, token, words[10:], boot=self.boot), stdin)
         elif run is None:
             self.seal(run := Run(name, 0, []))
-        if verb == "cancel" and run.task and run.live:
-            self._kill(run, "killed")
-        elif run.task and run.live:
-            await asyncio.wait({run.task}, timeout=float(words[7]))
-        return self._said(run)
+        return run
 
     def _start(self, run: Run, stdin: bytes) -> Run:
         moving = [other.name for other in self.runs.values() if other.live and other.key[0] == run.key[0]]
@@ -113,24 +145,29 @@ class StandInNode:
         container = self.of(int(run.key[0]))
         container.history.append(run.argv[1])
         run.task = asyncio.create_task(self._live(run, self._doing(run, container, stdin)))
-        strike = self._struck(run, "after_s")
+        strike = self._struck("keeper", run.key[2])
+        if strike:
+            self._spend(strike)
+            run.kept = False
+        strike = self._struck("after_s", run.key[2])
         if strike:
             self._spend(strike)
             asyncio.get_running_loop().call_later(strike.after_s or 0.0, lambda: self._kill(run, "vanished") if run.live else None)
         return run
 
-    def _struck(self, run: Run, how: str) -> Strike | None:
-        """The first strike of this sort that is meant for this command."""
-        return next((strike for strike in self.strikes if strike.only in ("", run.key[2]) and getattr(strike, how) is not None), None)
+    def _struck(self, how: str, step: str) -> Strike | None:
+        """The first strike of this sort that is meant for this step."""
+        return next((strike for strike in self.strikes if strike.only in ("", step) and getattr(strike, how) is not None), None)
 
     def _doing(self, run: Run, container: Container, stdin: bytes) -> Doing:
-        strike = self._struck(run, "code")
+        strike = self._struck("code", run.key[2])
         if strike:
             self._spend(strike)
-            return _fails(strike.code or 0)
+            said_by = "exec2" if run.argv[1] == "exec2" else run.argv[0]
+            return _fails(CODES[said_by][strike.code or "retryable"])
         program, *words = run.argv
-        doing = vzctl(container, run, words, stdin, self) if program == "vzctl" else vzq_ct(container, words)
-        strike = self._struck(run, "slow_s")
+        doing = PROGRAMS[program](self, container, run, words, stdin)
+        strike = self._struck("slow_s", run.key[2])
         if strike:
             self._spend(strike)
             return _slowly(doing, strike.slow_s or 0.0)
@@ -146,10 +183,10 @@ class StandInNode:
             while True:
                 await asyncio.sleep(next(doing))
         except StopIteration as ended:
-            run.answer, run.end = ended.value, "done"
+            run.answer, run.end = (ended.value, "done") if run.kept else (None, "vanished")
             if self.of(int(run.key[0])).lock is run:
                 self.of(int(run.key[0])).lock = None
-        self.story.append(f"{run.name}: {run.answer[0]}")
+        self.story.append(f"{run.name}: {run.answer[0] if run.answer else run.end}")
 
     def _kill(self, run: Run, word: str) -> None:
         container = self.of(int(run.key[0]))
@@ -184,12 +221,27 @@ class StandInNode:
     def of(self, ctid: int) -> Container:
         return self.containers.setdefault(ctid, Container(ctid))
 
+    def at_once(self, argv: Iterable[str], stdin: bytes = b"") -> None:
+        """As somebody did it long ago, to furnish a case with; raises when it does not work."""
+        program, *words = argv
+        run = Run(("", "", "", "", 0), 0, [])
+        doing = PROGRAMS[program](self, self.of(int(words[1])), run, words, stdin)
+        try:
+            while True:
+                next(doing)
+        except StopIteration as ended:
+            if ended.value[0]:
+                raise AssertionError(f"{words}: {ended.value}") from None
+
     def directly(self, argv: list[str]) -> tuple[int, str, str]:
         """What is run without vzq-run: it changes nothing."""
+        container = self.of(int(argv[2]))
         if argv[:2] == ["vzq-ct", "look"]:
-            return 0, sight(self.of(int(argv[2])), f"boot-{self.boot}"), ""
+            return 0, sight(container, f"boot-{self.boot}"), ""
+        if argv[:2] == ["vzq-ct", "usage"]:
+            return 0, f"vzq-ct1 usage ctid={container.ctid}\nused_kib=512\nhow=du\nend\n", ""
         if argv[:2] == ["vzctl", "exec2"]:
-            return (0, "vzq-alive\n", "") if self.of(int(argv[2])).running else (31, "", "Container is not running")
+            return (0, "vzq-alive\n", "") if container.running else (31, "", "Container is not running")
         raise AssertionError(f"{argv} was run past the ledger")
 
     def reboot(self) -> None:
@@ -199,18 +251,26 @@ class StandInNode:
             if run.live:
                 self._kill(run, "vanished")
         for container in self.containers.values():
-            onboot = container.conf is not None and container.conf.get("ONBOOT") == "yes" and container.private == "full"
-            container.mounted = container.running = onboot and (container.running or container.mounted)
+            container.halts()
+            container.mounted = False
+            conf = container.conf or {}
+            if conf.get("ONBOOT") == "yes" and conf.get("DISABLED") != "yes" and container.private == "full" and not container.half_made:
+                container.boots()
 
     def stranger(self, ctid: int) -> bool:
         """An administrator makes a container by hand, if the id is free."""
         container = self.of(ctid)
         if not container.nothing or container.lock is not None:
             return False
-        container.conf, container.private, container.mounted, container.running = {"HOSTNAME": "theirs", "ONBOOT": "yes"}, "full", True, True
+        self.at_once(["vzctl", "create", str(ctid), "--ostemplate", self.templates[0]])
+        container.conf = dict(STRANGERS)
+        container.boots()
         container.strangers_from = len(container.history)
         self.story.append(f"a stranger takes {ctid}")
         return True
+
+
+STRANGERS = {"HOSTNAME": "theirs", "ONBOOT": "yes"}
 
 
 def _fails(code: int) -> Doing:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
@@ -15,7 +16,8 @@ from models.house import Worker
 from models.kinds import FAMILIES
 from tests.crash.faults import Fault
 from tests.crash.gate import WorkerDied
-from tests.crash.node import StandInNode
+from tests.crash.node import RunnerDied, StandInNode
+from tests.crash.scenes import OLD_PASSWORD, PASSWORD
 from workers.claims import RENEW_S, RunAlone
 from workers.commands import Finished
 from workers.metrics import WorkerMeters
@@ -25,7 +27,6 @@ from workers.transport.ssh import NodeAddress, Raw
 if TYPE_CHECKING:
     from tests.crash.house import CrashHouse
 
-PASSWORD = "sesame-open-9"
 PATIENCE_S = 8.0  # as workers/store.py
 METERS = WorkerMeters(CollectorRegistry())
 
@@ -45,6 +46,7 @@ class Store:
         while True:
             try:
                 house.check_database()
+                self._worker.check_reach()
                 with house.database.write() as session:
                     answer = function(session)
                 lost, was_lost = False, lost
@@ -74,32 +76,49 @@ class Link:
 
     async def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Finished:
         await self._before(argv)
-        answer = self._stand_in.directly(list(argv))
+        answer = self._stand_in.directly(list(argv)) if not (self._house.mute and argv[1] == "exec2") else (31, "", "Container is not running")
         await self._after(argv)
         return Finished(*answer)
 
     async def exchange(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Raw:
         fault = await self._before(argv)
         words = list(argv[1:])
-        if PASSWORD in " ".join(argv):
-            self._stand_in.violations.append("the password is in a command line")
+        if PASSWORD in " ".join(argv) or OLD_PASSWORD in " ".join(argv):
+            self._stand_in.violations.append("a password is in a command line")
         if fault is not None and fault.how == "late":
-            asyncio.get_running_loop().call_later(fault.seconds, lambda: asyncio.ensure_future(self._stand_in.vzq_run(words, stdin)))
+            asyncio.get_running_loop().call_later(fault.seconds, lambda: asyncio.ensure_future(self._arrives_late(words, stdin)))
             raise Unsure(f"{self.node}: the link died")
-        out = await self._stand_in.vzq_run(words, stdin)
+        try:
+            out = await self._stand_in.vzq_run(words, stdin)
+        except RunnerDied:
+            raise Unsure(f"vzq-run on {self.node} was ended by SIGKILL") from None
         await self._after(argv)
         return Raw(0, out, b"")
 
+    async def _arrives_late(self, words: list[str], stdin: bytes) -> None:
+        with suppress(RunnerDied):
+            await self._stand_in.vzq_run(words, stdin)
+
     async def _before(self, argv: Sequence[str]) -> Fault | None:
-        await asyncio.sleep(0.005)
-        fault = await self._house.gate.point(self._worker, f"before {' '.join(argv[:2])}")
+        step = f" step {argv[5]}" if argv[1] == "begin" else ""
+        frozen = self._worker.freezes
+        fault = await self._house.gate.point(self._worker, f"before {' '.join(argv[:2])}{step}")
+        await asyncio.sleep(0.005 if self._house.clock.monotonic() >= self._house.lag_until else 2.0)
+        if not self._worker.alive:
+            raise WorkerDied
         if fault is not None and fault.how == "cut":
             raise Unreachable(f"{self.node} does not answer")
+        if fault is not None and fault.how == "torn":
+            raise Unsure(f"{self.node}: the link died in the middle of the request")
+        if (
+            frozen == self._worker.freezes and argv[1] != "attach"
+        ):  # waiting for what it started is no harm; what a worker says that stood still on its way here is for the ledger to refuse
+            self._worker.must_have_its_lease(f"{' '.join(argv[:2])} on {self.node}")
         return fault
 
     async def _after(self, argv: Sequence[str]) -> None:
         fault = await self._house.gate.point(self._worker, f"after {' '.join(argv[:2])}")
-        if fault is not None and fault.how in ("cut", "late"):
+        if fault is not None and fault.how in ("cut", "torn", "late"):
             raise Unsure(f"{self.node}: the link died")
 
 
@@ -109,6 +128,8 @@ class WorkerProcess:
     def __init__(self, house: "CrashHouse", name: str, *, solo: bool = False) -> None:
         self.name = name
         self.alive = True
+        self.freezes = 0
+        self.cut_off_until = 0.0
         self._frozen: asyncio.Future[None] | None = None
         self._house = house
         store: Any = Store(house, self)
@@ -146,7 +167,7 @@ class WorkerProcess:
         house = self._house
         while True:
             before, asked = house.clock.monotonic(), set(self.claims.held)
-            if asked and before >= house.away_until:
+            if asked and before >= max(house.away_until, self.cut_off_until):
                 with house.database.write() as session:
                     still = self.claims.renew(session)
                     session.execute(update(Worker).values(seen_at=house.clock.now() + timedelta(days=1)))
@@ -168,6 +189,7 @@ class WorkerProcess:
 
     async def freeze(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after a while."""
+        self.freezes += 1
         self._heart.cancel()
         self._house.died(self, counts=False)
         self._frozen = asyncio.get_running_loop().create_future()
@@ -175,6 +197,20 @@ class WorkerProcess:
         await self._frozen
         if self.alive:
             self._heart = asyncio.create_task(self._beat())
+
+    def check_reach(self) -> None:
+        """Raises while this worker alone cannot reach the database."""
+        if self._house.clock.monotonic() < self.cut_off_until:
+            self._house.lose_answer()
+
+    def must_have_its_lease(self, saying: str) -> None:
+        """The watch: whoever speaks to a node has the job, and its lease runs."""
+        house = self._house
+        if house.clock.monotonic() < house.away_until:
+            return  # nobody else can take it meanwhile either
+        worker, lease = house.asked("worker, lease_until")
+        if worker != self.name or lease is None or datetime.fromisoformat(lease).replace(tzinfo=UTC) <= house.clock.now():
+            house.violations.append(f"{self.name} said {saying} without its lease ({worker} has the job until {lease})")
 
     def thaw(self) -> None:
         if self._frozen is not None and not self._frozen.done():

@@ -1,0 +1,54 @@
+"""Many cases on all cores: each process has a ground of its own."""
+
+import gc
+import multiprocessing
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import structlog
+
+from tests.crash.faults import Case, drawn
+from tests.crash.house import Ground, make_ground
+from tests.crash.play import Played, play
+from tests.crash.scenes import Scene
+
+QUICKEST = Path("/dev/shm")  # a commit waits for no disk there
+AT_ONCE = 25  # cases that one process plays before it reports
+
+
+class Players:
+    """What each process plays on: a ground of its own, and how many points each scene has."""
+
+    def __init__(self) -> None:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+        gc.set_threshold(50_000, 20, 100)  # as the worker: rows are many objects that die without cycles
+        self._folder = tempfile.TemporaryDirectory(dir=QUICKEST if QUICKEST.is_dir() else None, prefix="vzq-crash-")
+        self.ground: Ground = make_ground(Path(self._folder.name))
+        self.points = cache(self._points)
+
+    def _points(self, scene: Scene) -> list[str]:
+        return play(self.ground, Case(0, scene=scene)).points
+
+    def play(self, seed: int) -> Played:
+        """The case of this seed."""
+        return play(self.ground, drawn(seed, self.points))
+
+
+@cache
+def players() -> Players:
+    """Of this process."""
+    return Players()
+
+
+def _played(seeds: range) -> list[Played]:
+    return [players().play(seed) for seed in seeds]
+
+
+def many(seeds: range, processes: int) -> Iterator[Played]:
+    """The cases of these seeds, as they come to their ends."""
+    chunks = [seeds[place : place + AT_ONCE] for place in range(0, len(seeds), AT_ONCE)]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for chunk in pool.imap_unordered(_played, chunks):
+            yield from chunk
