@@ -1,0 +1,1 @@
+"""Real processes, real faults, and what the nodes say afterwards."""
