@@ -1,6 +1,6 @@
 # make help
 .DEFAULT_GOAL := help
-.PHONY: help demo up check test bench clean
+.PHONY: help demo up check test bench crash crash-mutants storm clean
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -11,7 +11,7 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(
 ARGS ?=
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(VENV)/.runs  ## install into .venv and show what vzq does, on simulated nodes (ARGS="--orders 100 --keep")
 	@$(BIN)/vzq demo $(ARGS)
@@ -31,6 +31,15 @@ test: $(VENV)/.develops  ## the whole suite, against real Redis, SQLite and Post
 
 bench: $(VENV)/.benches  ## benchmarks: ratios, measured in one interleaved run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+crash: $(VENV)/.develops  ## every plan, killed and cut at drawn points, in virtual time (CASES=10000 SEED=1); replays with ARGS="--replay N"
+	@$(BIN)/python -m tests.crash --cases $(or $(CASES),1000) --seed $(or $(SEED),1) $(ARGS)
+
+crash-mutants: $(VENV)/.develops  ## builds that lack one guard each: all must be caught
+	@$(BIN)/python -m tests.crash --mutants
+
+storm: $(VENV)/.develops  ## real processes while everything that can fail does (SECONDS=900 DB=postgresql SEED=1)
+	@$(BIN)/python -m tests.storm --seconds $(or $(SECONDS),120) --db $(or $(DB),sqlite) --seed $(or $(SEED),1)
 
 clean:  ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
