@@ -7,9 +7,9 @@ import sys
 import time
 from collections import Counter
 
-from tests.crash.broken import MUTANTS
+from tests.crash.broken import MUTANTS, caught_by
 from tests.crash.crowd import many, players
-from tests.crash.play import Played, play
+from tests.crash.play import Played
 from tests.crash.scenes import SCENES
 
 EVERY_S = 15.0  # a line of progress
@@ -57,7 +57,7 @@ def _many(cases: int, first: int, processes: int) -> int:
 def _mutants() -> int:
     caught = 0
     for mutant in MUTANTS:
-        seen = next((violation for case in mutant.cases() for violation in play(players().ground, case, mutant.build).violations), "")
+        seen = caught_by(players().ground, mutant)
         caught += bool(seen)
         print(f"{'caught' if seen else 'NOT CAUGHT'}  {mutant.name}: {seen[:140]}", flush=True)
     print(f"{caught} of {len(MUTANTS)} broken builds caught")

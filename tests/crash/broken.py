@@ -13,9 +13,11 @@ from models.standing import Standing
 from producers.admission import Round
 from producers.dispatcher import Dispatcher
 from tests.crash.faults import Case, Fault
-from tests.crash.house import Build
+from tests.crash.house import Build, Ground
 from tests.crash.node import Ledger, Run, StandInNode
+from tests.crash.play import play
 from tests.crash.scenes import CREATES, SCENES, Scene
+from tests.crash.worker import BROKEN
 from workers.claims import LEASE, Claim, Claims
 from workers.journal import Journal
 from workers.openvz.driver import Sight
@@ -47,14 +49,14 @@ class NodeWithoutMemory(StandInNode):
 class JournalInMemory(Journal):
     """The beginning of a step is not written down before the node is touched."""
 
-    async def begin(self, step: str, direction: str, *, progress: float, pivot: bool) -> Begun:
+    async def begin(self, step: str, direction: str, *, progress: float, pivot: bool, node: str = "") -> Begun:
         tries = [begun.attempt for begun in self._claim.journal if (begun.step, begun.direction) == (step, direction)]
         begun = Begun(
             job_id=self._claim.job.id,
             step=step,
             direction=direction,
             attempt=max(tries, default=0) + 1,
-            node="",
+            node=node,
             token=self._claim.token,
             at=self._claim.job.due_at,
         )
@@ -64,8 +66,8 @@ class JournalInMemory(Journal):
 
 
 class RunsWithoutJournal(Runs):
-    def _journal(self, claim: Claim) -> Journal:
-        return JournalInMemory(claim, self._world.store, self._world.database, worker=self._world.claims.worker)
+    def _journal(self, claim: Claim, watch: Any) -> Journal:
+        return JournalInMemory(claim, self._world.store, self._world.database, worker=self._world.claims.worker, watch=watch)
 
 
 class _Around:
@@ -90,8 +92,8 @@ class _Blind(_Around):
 class RunsWithoutLooks(Runs):
     """It looks once, and from then on believes what it saw."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         return plan, _Blind(hand)
 
 
@@ -107,16 +109,16 @@ class _Hasty(_Around):
 class RunsWithoutAttach(Runs):
     """What an earlier run started is neither waited for nor looked at."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         return plan, _Hasty(hand)
 
 
 class RunsWithoutProof(Runs):
     """Undo takes away whatever is under the id."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         gone = {"stop": lambda s: not s.running, "umount": lambda s: not s.mounted, "destroy": lambda s: not s.whole}
         undo: Sequence[Step] = [replace(step, holds=gone.get(step.name, step.holds)) for step in plan.undo]
         return replace(plan, undo=undo), hand
@@ -125,16 +127,16 @@ class RunsWithoutProof(Runs):
 class RunsWithoutUndo(Runs):
     """A job that failed for good is ended where it is."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         return Plan(do=plan.do, undo=(), pivot=plan.pivot, result=plan.result), hand
 
 
 class RunsWithoutClean(Runs):
     """What a killed create left is taken for a container."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         exists = {"make": lambda s: s.exists, "discard": lambda _: True, "clean": lambda _: True}
         return replace(plan, do=[replace(step, holds=exists[step.name]) if step.name in exists else step for step in plan.do]), hand  # type: ignore[type-var]
 
@@ -191,8 +193,8 @@ class RunsThatFreeEarly(Runs):
 class RunsThatTrustTheWalk(Runs):
     """What was true at one step counts as true at the end."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         last = plan.do[-1]
         return replace(
             plan, do=[replace(step, holds=_once(step.holds)) if isinstance(step, Step) and step is not last else step for step in plan.do]
@@ -213,8 +215,8 @@ def _once(holds: Any) -> Any:
 class PurgesAnything(Runs):
     """A purge takes away what is under the id, whoever's it is by now."""
 
-    def _plan(self, claim: Claim) -> Any:
-        plan, hand = super()._plan(claim)
+    def _plan(self, claim: Claim, watch: Any) -> Any:
+        plan, hand = super()._plan(claim, watch)
         there = {"stop": lambda s: not s.running, "umount": lambda s: not s.mounted, "destroy": lambda s: not s.exists}
         return replace(plan, do=[replace(step, holds=there.get(step.name, step.holds)) for step in plan.do], check=lambda _: None), hand
 
@@ -274,3 +276,9 @@ MUTANTS = (
     ),
     Mutant("a purge without proof", Build(runs=PurgesAnything), ("kill-command", "stranger"), scene=_of("purge-container"), seconds=0.1),
 )
+
+
+def caught_by(ground: Ground, mutant: Mutant) -> str:
+    """The first violation that gives this build away; empty when nothing notices."""
+    found = (violation for case in mutant.cases() for violation in play(ground, case, mutant.build).violations)
+    return next((violation for violation in found if not violation.startswith(BROKEN)), "")

@@ -124,6 +124,7 @@ class CrashHouse:
         self.gate = Gate(self, case.faults)
         self.away_until = self.lag_until = self.mute_until = 0.0
         self.deaths = 0
+        self.given_up = False
         self.story: list[str] = []
         self.violations: list[str] = []
         self.strangers: list[tuple[StandInNode, int]] = []

@@ -50,6 +50,8 @@ async def _to_the_end(house: CrashHouse) -> None:
     until = house.clock.monotonic() + PATIENCE_S
     choices = iter(house.case.choices)
     while (state := house.asked("state")[0]) not in FINAL:
+        if house.given_up:
+            break
         if house.clock.monotonic() > until:
             house.violations.append(f"it did not end: {house.asked('state, step, error')}")
             break

@@ -87,7 +87,11 @@ ORDERS: Mapping[str, Callable[["CrashHouse", Scene, random.Random], dict[str, An
     "clear-debris": _clear,
 }
 CREATES = tuple(Scene("create-container", None, variant) for variant in ("", "bare", "own-id"))
-_ALLOWED = tuple(Scene(verb, standing) for verb in VERBS for standing in Standing if isinstance(after(verb, standing), Standing))
+# Plans that have benches of their own: what they run inside a container the stand-in node does not know, and a node given up for lost is a story.
+ELSEWHERE = frozenset({"update-container", "quarantine-container"})
+_ALLOWED = tuple(
+    Scene(verb, standing) for verb in VERBS if verb not in ELSEWHERE for standing in Standing if isinstance(after(verb, standing), Standing)
+)
 SCENES = (
     *CREATES,
     *(scene for scene in _ALLOWED if not (scene.kind == "purge-container" and scene.standing is Standing.GONE)),

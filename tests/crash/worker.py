@@ -27,6 +27,7 @@ from workers.transport.ssh import NodeAddress, Raw
 if TYPE_CHECKING:
     from tests.crash.house import CrashHouse
 
+BROKEN = "the worker itself broke: "  # no build may be caught by this
 PATIENCE_S = 8.0  # as workers/store.py
 METERS = WorkerMeters(CollectorRegistry())
 
@@ -161,6 +162,10 @@ class WorkerProcess:
             return
         except OperationalError:
             return  # workers/main.py: bell_unanswered
+        except Exception as error:  # noqa: BLE001 - told, so that no case hangs on it
+            self._house.violations.append(f"{BROKEN}{error!r}")
+            self._house.given_up = True
+            return
         self._house.wake()
 
     async def _beat(self) -> None:

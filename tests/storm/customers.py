@@ -18,6 +18,7 @@ from models.orders import ORDER
 from models.standing import VERBS, Standing
 from producers.jobs import cancel
 from producers.refusals import Refusal
+from tests.crash.scenes import ELSEWHERE
 from tests.storm.place import StormPlace
 
 TEMPLATE = "busybox-mini-x86_64"
@@ -69,7 +70,7 @@ class Customers:
             held = session.exec(select(Address).where(col(Address.ctid).is_not(None), col(Address.job_id).is_(None))).all()
         addresses = {row.ctid: [address.address for address in held if address.ctid == row.ctid] for row in rows}
         if not self._turn:
-            self._turn = [*VERBS, "adopt-container", "clear-debris", "observe-node", "check-queue"]
+            self._turn = [*(verb for verb in VERBS if verb not in ELSEWHERE), "adopt-container", "clear-debris", "observe-node", "check-queue"]
             self._rng.shuffle(self._turn)
         if len(rows) < 8 or (len(rows) < MOST_CONTAINERS and self._rng.random() < 0.35):
             self._submit("create-container", plan="small", template=TEMPLATE, hostname="a.example.net", **self._chance_of_password())
