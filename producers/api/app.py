@@ -11,7 +11,25 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from producers.api import access, catalogue, containers, events, execs, findings, health, jobs, nodes, orders, outages, pauses, signatures, webhooks
+from producers.api import (
+    access,
+    campaigns,
+    catalogue,
+    containers,
+    events,
+    execs,
+    findings,
+    health,
+    jobs,
+    nodes,
+    orders,
+    outages,
+    pauses,
+    rollouts,
+    schedules,
+    signatures,
+    webhooks,
+)
 from producers.api.acceptor import Acceptor
 from producers.api.body import Body
 from producers.api.document import document
@@ -26,7 +44,10 @@ from producers.house import House
 
 ROUTERS = [
     module.router
-    for module in (orders, jobs, containers, nodes, catalogue, execs, findings, outages, pauses, signatures, events, webhooks, access, health)
+    for module in (
+        *(orders, jobs, containers, nodes, catalogue, execs, rollouts, campaigns, schedules, findings, outages, pauses, signatures),
+        *(events, webhooks, access, health),
+    )
 ]
 THREADS = 16  # no more than the database gives connections at once
 

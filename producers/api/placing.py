@@ -27,6 +27,7 @@ SCOPES = {  # the rest is what billing orders
     "enrol-node": Scope.ADMIN,
     "observe-node": Scope.OPERATE,
     "reboot-node": Scope.OPERATE,
+    "update-container": Scope.OPERATE,
     "adopt-container": Scope.OPERATE,
     "clear-debris": Scope.OPERATE,
     "quarantine-container": Scope.OPERATE,
