@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ops.simnode import inside, network, processes
+from ops.simnode import copies, inside, network, processes
 from ops.simnode.answers import Answers
 from ops.simnode.calls import Call
 from ops.simnode.conf import Conf
@@ -104,7 +104,7 @@ class Containers:
         self.mount(ctid)
         self.run(ctid, conf)
         if kept:
-            self.take_up_dump(ctid, kept)
+            copies.take_up_dump(self, ctid, kept)
         self.start_is_whole(ctid)
         for address in addresses:
             await self.add_address(ctid, address)
@@ -208,39 +208,8 @@ class Containers:
             processes.end(inside.family(self, ctid))
         self.inside.pop(ctid, None)
 
-    # -- dumps and copies ----------------------------------------------------------------------------------------
-
     def load(self, ctid: int) -> Load:
         return self.loads.get(ctid) or Load()
-
-    def write_dump(self, ctid: int, path: Path) -> None:
-        """What of a running container is more than its files."""
-        state, load = self.table[ctid], self.load(ctid)
-        kept = {"hostname": state.hostname, "since": state.since, "answers": state.answers, **asdict(load)}
-        path.write_text(json.dumps(kept))
-
-    def take_up_dump(self, ctid: int, kept: Mapping[str, Any]) -> None:
-        """Go on where the dump was made."""
-        state = self.table[ctid]
-        state.since, state.answers = kept["since"], kept["answers"]
-        self.loads[ctid] = Load(kept["rss_kib"], kept["dirty_kib_s"])
-        self.set_hostname(ctid, kept["hostname"], written=False)
-
-    def figures_of_a_copy(self, source: Path, to: str) -> tuple[dict[str, Any], float]:
-        """Size of a private area or a dump, and how long a copy to there takes at speed 1: less when it was copied before."""
-        if source.parent == self.sandbox.dump_dir:
-            kib = json.loads(source.read_text())["rss_kib"]
-            return {"kib": kib, "bytes": source.stat().st_size}, self.latency.amount("dump-copy-kib", kib)
-        ctid = int(source.name) if source.name.isdigit() else 0
-        kib, now, key = self.disk.sizes.get(ctid, 0), time.monotonic(), f"{source} {to}"
-        moved: float = kib
-        if key in self.synced and self.latency.speed:
-            moved = min(self.load(ctid).dirty_kib_s * (now - self.synced[key]) / self.latency.speed, kib)
-        self.synced[key] = now
-        inodes = self.disk.inodes_of(ctid)
-        seconds = self.latency.amount("network-kib", moved) + self.latency.amount("scan-inodes", inodes)
-        total = sum(path.lstat().st_size for path in source.rglob("*") if path.is_file() and not path.is_symlink())
-        return {"kib": kib, "bytes": total}, seconds
 
     # -- the table on disk --------------------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ops.simnode.node import Node
 from ops.simnode.node_state import Flavour
@@ -99,6 +101,10 @@ class Machine:
             "fingerprint": key.get_fingerprint(),
             "root": str(self.node.sandbox.root),
         }
+
+
+Request = dict[str, Any]  # JSON as it came; each operation takes the keys it knows
+Operation = Callable[[Machine, Request], Awaitable[object]]
 
 
 class Lab:

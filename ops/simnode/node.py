@@ -11,13 +11,13 @@ from ops.simnode import processes
 from ops.simnode.calls import CallServer, Refused
 from ops.simnode.conf import Conf
 from ops.simnode.containers import Containers
+from ops.simnode.copies import read_dump
 from ops.simnode.faults import Faults
 from ops.simnode.journal import Journal
 from ops.simnode.latency import Latency
 from ops.simnode.node_state import Flavour
 from ops.simnode.ssh_client import Peer
 from ops.simnode.tools import install_on_node, tool_named
-from ops.simnode.vzctl_cpt import read_dump
 
 
 class Node(Containers):

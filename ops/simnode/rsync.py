@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from ops.simnode.copies import figures_of_a_copy
 from ops.simnode.rsync_receive import receive
 from ops.simnode.ssh_client import Peer, finished
 from ops.simnode.ssh_options import BadOption
@@ -82,7 +83,7 @@ def _peer(call: "Call", host: str) -> tuple[Peer, bool]:
 async def _pour(call: "Call", process: "asyncssh.SSHClientProcess[bytes]", source: Path) -> None:
     """Send the whole, in parts that take their time together."""
     node = call.node
-    about, seconds = node.figures_of_a_copy(source, call.words[-1])
+    about, seconds = figures_of_a_copy(node, source, call.words[-1])
     process.stdin.write(line(about))
     await process.stdin.drain()
     await call.phase("send")

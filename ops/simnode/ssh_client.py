@@ -54,7 +54,7 @@ class Peer:
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         """The shared connection, or a new one, which takes its time; raises what asyncssh raises."""
-        if self._master:
+        if self._master and not self._master.is_closed():
             await self.node.latency.of("ssh-channel")
             return self._master
         began = time.monotonic()

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ops.simnode import lock, vzctl_cpt, vzctl_create, vzctl_destroy, vzctl_exec, vzctl_run, vzctl_set
+from ops.simnode import lock, vzctl_create, vzctl_destroy, vzctl_exec, vzctl_resume, vzctl_run, vzctl_set, vzctl_suspend
 from ops.simnode.calls import Call, Refused
 from ops.simnode.usage import USAGE, VERSION
 
@@ -34,13 +34,13 @@ async def _not_on_simfs(call: Call, _ctid: int, _words: list[str]) -> int:
 ACTIONS: dict[str, Action] = {
     "create": Action(vzctl_create.create, needs_conf=False),
     "set": Action(vzctl_set.set_, needs_conf=False),
-    "start": Action(vzctl_cpt.start),
+    "start": Action(vzctl_resume.start),
     "stop": Action(vzctl_run.stop),
     "restart": Action(vzctl_run.restart),
     "destroy": Action(vzctl_destroy.destroy),
     "delete": Action(vzctl_destroy.destroy),
-    **dict.fromkeys(("suspend", "chkpnt"), Action(vzctl_cpt.suspend)),
-    **dict.fromkeys(("resume", "restore"), Action(vzctl_cpt.resume)),
+    **dict.fromkeys(("suspend", "chkpnt"), Action(vzctl_suspend.suspend)),
+    **dict.fromkeys(("resume", "restore"), Action(vzctl_resume.resume)),
     "mount": Action(vzctl_run.mount),
     "umount": Action(vzctl_run.umount),
     "status": Action(vzctl_run.status, locks=False, needs_conf=False),

@@ -200,15 +200,18 @@ async def test_a_full_disk_over_there_and_keep_dst(tmp_path: Path):
         assert await both(pair) == (RUNS, NONE)
 
 
-async def test_a_cut_link_ends_the_copy_in_the_middle(tmp_path: Path):
+@pytest.mark.parametrize("mux", ["", "--ssh-mux"])
+async def test_a_cut_link_ends_the_copy_in_the_middle_and_the_next_one_cleans_up(mux: str, tmp_path: Path):
     async with pair_in(tmp_path / "lab") as pair:
         await run_there(pair.a)
         await pair.a.ctl("fault", command="rsync", action="hold", phase="sent")
-        move = asyncio.create_task(moved(pair.a, "10.99.0.12 207"))
+        move = asyncio.create_task(moved(pair.a, f"{mux} 10.99.0.12 207"))
         await pair.a.ctl("held", wait_s=20)
         await pair.b.ctl("cut")
         await pair.a.ctl("release")
         assert (await move).code == 6
+        assert not (pair.b.root / "vz/private/207").exists()
+        assert not (pair.b.root / "etc/vz/conf/207.conf").exists()
 
 
 async def test_suspended_containers_go_on_at_boot_and_at_start_and_a_broken_dump_is_a_cold_start(tmp_path: Path, address: str):
