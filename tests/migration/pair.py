@@ -51,17 +51,21 @@ class MoveHouse(VerbHouse):
         about = self.lab.machines[name].about()
         return NodeAddress(name, str(about["host"]), int(about["port"]), "root", str(about["host_key"]))
 
+    async def create(self, **given: Any) -> int:
+        """A running container on n1; its id."""
+        return await super().create(**({"node": N1} | given))
+
     # -- what goes wrong --------------------------------------------------------------------------------------------
 
-    async def at(self, name: str, operation: str, **details: object) -> Any:
-        return await carry_out(self.lab, {"node": name, "op": operation, **details})
+    async def at(self, where: str, operation: str, **details: object) -> Any:
+        return await carry_out(self.lab, {"node": where, "op": operation, **details})
 
     async def hold(self, phase: str) -> None:
         """The next vzmigrate of n1 stands still at this phase."""
         await self.at(N1, "fault", command="vzmigrate", action="hold", phase=phase)
 
     async def held(self, phase: str) -> None:
-        found = await self.at(N1, "held", phase=phase, wait_s=30)
+        found = await self.at(N1, "held", phase=phase, wait_s=60)
         assert found, f"vzmigrate never came to {phase}"
 
     def restart_worker(self) -> None:

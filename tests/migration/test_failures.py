@@ -1,0 +1,166 @@
+"""Whatever is killed in whatever phase of a move: exactly one copy runs in the end, on the node that the row names, and no other could start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from models.lifecycle import State
+from producers.jobs import cancel, find
+from tests.migration.pair import N1, N2, MoveHouse
+
+ONLINE = (
+    "connect", "config", "private-dir", "first-rsync", "suspend", "dump", "copy-dump", "second-rsync", "undump", "resume", "clean-up", "kill",
+    "remove-dumps", "keep",
+)  # fmt: skip
+OFFLINE = ("connect", "first-rsync", "stop", "second-rsync", "start", "clean-up", "keep")
+PHASES = {"online": ONLINE, "offline": OFFLINE}
+EARLY = {"connect", "config", "private-dir", "first-rsync"}  # the container has noticed nothing
+
+pytestmark = pytest.mark.timeout(900)  # each goes through all phases
+Mishap = Callable[[MoveHouse, str, str], Awaitable[None]]
+
+
+async def vzmigrate_is_killed(pair: MoveHouse, phase: str, _job: str) -> None:
+    await pair.at(N1, "kill", command="vzmigrate", phase=phase)
+
+
+async def the_worker_dies(pair: MoveHouse, phase: str, _job: str) -> None:
+    pair.restart_worker()
+    await pair.at(N1, "release", command="vzmigrate", phase=phase)
+
+
+async def the_source_crashes(pair: MoveHouse, _phase: str, _job: str) -> None:
+    await pair.at(N1, "down")
+    await pair.at(N1, "up")
+
+
+async def the_target_crashes(pair: MoveHouse, phase: str, _job: str) -> None:
+    await pair.at(N2, "down")
+    await pair.at(N1, "release", command="vzmigrate", phase=phase)
+    await pair.at(N2, "up")
+
+
+async def the_target_is_away_for_long(pair: MoveHouse, phase: str, job: str) -> None:
+    await pair.at(N2, "unreachable")
+    await pair.at(N1, "release", command="vzmigrate", phase=phase)
+    while not (broken := pair.job(job)).error:
+        await asyncio.sleep(0.05)
+    assert not broken.ended  # nothing is decided while the other node cannot be asked
+    await pair.at(N2, "reachable")
+
+
+MISHAPS = [vzmigrate_is_killed, the_worker_dies, the_source_crashes, the_target_crashes]
+
+
+async def moving(pair: MoveHouse, mode: str, phase: str, **given: object) -> tuple[int, str]:
+    """A container whose vzmigrate stands still at the phase."""
+    ctid = await pair.create()
+    await pair.hold(phase)
+    job = pair.place("migrate-container", ctid, to=N2, mode=mode, **given)
+    await pair.held(phase)
+    return ctid, job
+
+
+async def is_once_and_well(pair: MoveHouse, ctid: int) -> None:
+    row = pair.row(ctid)
+    assert row is not None
+    assert await pair.runs_once(ctid) == [row.node]
+    await pair.lives_on(row.node, ctid)
+    pair.no_trust()
+    pair.nothing_kept()
+
+
+async def openvz(pair: MoveHouse) -> None:
+    """Both nodes have an OpenVZ kernel: a dump leaves the container frozen instead of ending it."""
+    for name in (N1, N2):
+        await pair.at(name, "flavour", openvz=True, checkpointing=True, vswap=True, kernel="2.6.32-042stab145.3", ipv6=True)
+        assert (await pair.order("observe-node", node=name)).state == State.DONE
+
+
+@pytest.mark.parametrize("mode", PHASES)
+@pytest.mark.parametrize("mishap", MISHAPS, ids=lambda mishap: mishap.__name__)
+async def test_one_copy_runs_whatever_happens_in_each_phase(pair: MoveHouse, mishap: Mishap, mode: str) -> None:
+    for phase in PHASES[mode]:
+        ctid, job = await moving(pair, mode, phase)
+        await mishap(pair, phase, job)
+        await pair.story_of(job, State.DONE)
+        await is_once_and_well(pair, ctid)
+
+
+@pytest.mark.parametrize("mishap", [vzmigrate_is_killed, the_source_crashes], ids=lambda mishap: mishap.__name__)
+async def test_a_frozen_container_of_an_openvz_kernel_goes_on(pair: MoveHouse, mishap: Mishap) -> None:
+    await openvz(pair)
+    for phase in ONLINE[4:]:
+        ctid, job = await moving(pair, "online", phase)
+        await mishap(pair, phase, job)
+        await pair.story_of(job, State.DONE)
+        await is_once_and_well(pair, ctid)
+
+
+@pytest.mark.parametrize("mode", PHASES)
+async def test_a_cancel_in_any_phase_ends_on_one_node(pair: MoveHouse, mode: str) -> None:
+    for phase in PHASES[mode]:
+        ctid, job = await moving(pair, mode, phase)
+        with pair.database.write() as session:
+            cancel(pair.database, session, find(session, job), by="test", because="")
+        await pair.renew()
+        if phase not in EARLY:  # too late to be ended; and then the target has it
+            await pair.at(N1, "release", command="vzmigrate", phase=phase)
+        await pair.story_of(job, State.CANCELLED if phase in EARLY else State.DONE)
+        await is_once_and_well(pair, ctid)
+
+
+async def test_while_one_node_cannot_be_asked_nothing_is_done_on_the_other(pair: MoveHouse) -> None:
+    ctid, job = await moving(pair, "online", "copy-dump")
+    await the_target_is_away_for_long(pair, "copy-dump", job)
+    await pair.story_of(job, State.DONE)
+    await is_once_and_well(pair, ctid)
+
+
+async def test_after_both_crashed_with_nobody_to_tell_which_copy_is_newer_a_person_is_asked(pair: MoveHouse) -> None:
+    ctid, job = await moving(pair, "offline", "start")
+    for name in (N1, N2):
+        await pair.at(name, "down")
+    for name in (N1, N2):
+        await pair.at(name, "up")
+    stuck = await pair.story_of(job, State.STUCK)
+    assert "nobody can tell whether the copy on n2 has run" in stuck.error
+    assert await pair.runs_once(ctid) == []  # neither starts by itself
+
+
+@pytest.mark.parametrize(
+    ("fault", "mode", "end", "node"),
+    [
+        ("n1 chkpnt dump 1", "online", State.DONE, N2),
+        ("n1 chkpnt dump 0", "online", State.FAILED, N1),
+        ("n1 chkpnt dump 0", "online-else-offline", State.DONE, N2),
+        ("n2 restore undump 0", "online", State.FAILED, N1),
+        ("n2 restore undump 0", "online-else-offline", State.DONE, N2),
+        ("n2 start env 0", "offline", State.FAILED, N1),
+        ("n1 rsync send 1", "online", State.DONE, N2),
+    ],
+    ids=["once", "always", "always-else-offline", "no-restore", "no-restore-else-offline", "no-start", "copy"],
+)
+async def test_a_step_that_fails(pair: MoveHouse, fault: str, mode: str, end: State, node: str) -> None:
+    ctid = await pair.create()
+    where, command, phase, times = fault.split()
+    await pair.at(where, "fault", command=command, phase=phase, action="exit", code=16, times=int(times))
+    await pair.story_of(pair.place("migrate-container", ctid, to=N2, mode=mode), end)
+    for name in (N1, N2):
+        await pair.at(name, "clear")
+    row = pair.row(ctid)
+    assert row is not None
+    assert row.node == node
+    await is_once_and_well(pair, ctid)
+
+
+async def test_a_container_that_somebody_makes_there_meanwhile_is_left_alone(pair: MoveHouse) -> None:
+    ctid, job = await moving(pair, "offline", "connect")
+    await pair.at(N2, "stranger", ctid=ctid, name="theirs", running=True)
+    await pair.at(N1, "release", command="vzmigrate", phase="connect")
+    await pair.story_of(job, State.FAILED)
+    assert (await pair.sight_at(N2, ctid)).running
+    assert (await pair.sight_at(N2, ctid)).marker is None
+    assert (await pair.sight_at(N1, ctid)).running
+    pair.no_trust()
