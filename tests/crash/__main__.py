@@ -4,14 +4,20 @@
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
+from models.database import Database
+from tests import servers
 from tests.crash.broken import MUTANTS, caught_by
 from tests.crash.crowd import many, players
 from tests.crash.play import Played
+from tests.crash.rounds import WithoutLock, overbooked
 from tests.crash.scenes import SCENES
 
+LOCKLESS = "a dispatcher round without lock"
 EVERY_S = 15.0  # a line of progress
 
 
@@ -60,8 +66,27 @@ def _mutants() -> int:
         seen = caught_by(players().ground, mutant)
         caught += bool(seen)
         print(f"{'caught' if seen else 'NOT CAUGHT'}  {mutant.name}: {seen[:140]}", flush=True)
-    print(f"{caught} of {len(MUTANTS)} broken builds caught")
-    return 0 if caught == len(MUTANTS) else 1
+    seen = _without_lock()
+    caught += bool(seen)
+    print(f"{'caught' if seen else 'NOT CAUGHT'}  {LOCKLESS}: {seen[:140]}")
+    print(f"{caught} of {len(MUTANTS) + 1} broken builds caught")
+    return 0 if caught == len(MUTANTS) + 1 else 1
+
+
+def _without_lock() -> str:
+    """What two rounds at once do wrong without the lock between them, on a PostgreSQL of our own."""
+    with tempfile.TemporaryDirectory(prefix="vzqm-", dir="/tmp", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        folder.chmod(0o711)  # PostgreSQL runs as nobody where we are root
+        (folder / "p").mkdir()
+        process, url = servers.start_postgres(folder / "p")
+        try:
+            database = Database(url)
+            database.upgrade()
+            database.close()
+            return overbooked(url, folder, WithoutLock)
+        finally:
+            servers.stop(process)
 
 
 def _tell(played: Played, *, story: bool) -> int:

@@ -3,9 +3,12 @@
 import random
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from models.database import Database
 from models.lifecycle import State
 from models.standing import Standing
 from tests.crash.broken import MUTANTS, Mutant, caught_by
@@ -13,6 +16,7 @@ from tests.crash.faults import HOWS, Case, Fault, drawn
 from tests.crash.house import Ground
 from tests.crash.node import CODES
 from tests.crash.play import Played, play
+from tests.crash.rounds import WithoutLock, overbooked
 from tests.crash.scenes import CREATES, ELSEWHERE, SCENES, Scene
 from workers.plans import PLANS
 
@@ -109,3 +113,14 @@ def test_the_same_seed_plays_the_same_case(ground: Ground) -> None:
 
 def test_every_mishap_can_be_drawn() -> None:
     assert {fault.how for seed in range(500) for fault in drawn(seed, lambda _: ["a point"] * 60).faults} == set(HOWS)
+
+
+@pytest.mark.parametrize("build", [Database, WithoutLock])
+def test_two_rounds_at_once_give_each_slot_once_and_only_thanks_to_the_lock(
+    postgres_url: str, postgres_template: str, tmp_path: Path, build: type[Database]
+) -> None:
+    name = f"rounds_{build.__name__.lower()}"
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {postgres_template}")
+    trouble = overbooked(postgres_url.replace("/postgres?", f"/{name}?"), tmp_path, build)
+    assert bool(trouble) is (build is WithoutLock), trouble

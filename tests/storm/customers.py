@@ -47,6 +47,7 @@ class Customers:
         self.refused = 0
         self.asked_back = 0
         self.strangers: set[tuple[str, int]] = set()  # what we put on nodes for somebody to adopt
+        self.debris: dict[tuple[str, int], str] = {}  # what we left on nodes, and the job that is to clear it
         self._next_strange = STRANGE.start
         self._turn: list[str] = []
 
@@ -59,7 +60,7 @@ class Customers:
         try:
             for _ in range(max(0, most - self.open_jobs())):
                 self._one()
-            if self._rng.random() < 0.1:
+            if self._rng.random() < 0.02:
                 self._take_one_back()
         except (SQLAlchemyError, JobError, OSError, ValueError):
             self.refused += 1  # nothing was answered: whether it was written is for the checks to find out
@@ -117,6 +118,7 @@ class Customers:
         (root / f"etc/vz/conf/{ctid}.conf").write_text(f'VE_LAYOUT="simfs"\nX_VZQ_JOB="{mark}"\n')
         before = set(self.accepted)
         self._submit(kind, node=node.name, ctid=ctid, of=mark)
+        self.debris |= dict.fromkeys([(node.name, ctid)], next(iter(set(self.accepted) - before), ""))
         if set(self.accepted) == before:  # refused: then it is ours to clear
             shutil.rmtree(root / f"vz/private/{ctid}.tmp")
             (root / f"etc/vz/conf/{ctid}.conf").unlink()

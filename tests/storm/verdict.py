@@ -81,6 +81,8 @@ def judge(place: StormPlace, customers: Customers, said: Sequence[NodeSays]) -> 
         drivers = {node.name: Vzctl(abilities_of(node.abilities)) for node in session.exec(select(Node)).all()}
     verdict = Verdict(len(customers.accepted), ends=Counter(jobs[job].state for job in customers.accepted if job in jobs))
     verdict.effects = sum(line.endswith(" done rc=0") for node in said for _, line in node.runs)
+    unclear = {place_ for place_, job in customers.debris.items() if job not in jobs or jobs[job].state != State.DONE}
+    as_found = customers.strangers | unclear  # orders about them were taken back or failed: they stay as they were
     verdict.lost += _lost_orders(customers, jobs, rows)
     verdict.doubled += _doubled(said)
     for row in rows.values():
@@ -95,7 +97,7 @@ def judge(place: StormPlace, customers: Customers, said: Sequence[NodeSays]) -> 
             if row is not None and row.node == node.node and row.state == ContainerState.PRESENT:
                 mine = sorted(address.address for address in addresses if address.ctid == row.ctid)
                 verdict.lost += (f"container {row.ctid} on {row.node}: {what}" for what in _differs(drivers[node.node], sight, row, mine, node.live))
-            elif (node.node, sight.ctid) not in customers.strangers and not sight.nothing:
+            elif (node.node, sight.ctid) not in as_found and not sight.nothing:
                 verdict.orphans.append(f"on {node.node} there is {sight}")
     there = {(node.node, sight.ctid) for node in said for sight in node.sights}
     verdict.lost += [
