@@ -22,6 +22,7 @@ from producers.campaigns.step import LOOK_SELDOM, Step
 from producers.intake import Intake
 
 log = structlog.get_logger(__name__)
+OPEN = [state for state in CampaignState if state not in OVER]
 
 
 class Campaigner:
@@ -70,5 +71,5 @@ def _due(session: Session, now: datetime) -> Sequence[str]:
         col(Job.id) == col(Target.job_id),
         col(Job.state).in_(ENDED),
     )
-    query = select(Campaign.id).where(col(Campaign.state).not_in(OVER), or_(col(Campaign.look_at) <= now, ended))
+    query = select(Campaign.id).where(col(Campaign.state).in_(OPEN), or_(col(Campaign.look_at) <= now, ended))
     return session.exec(query.order_by(col(Campaign.id))).all()

@@ -1,0 +1,96 @@
+"""Specifications from files, and reports that do no harm wherever they are opened."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from models.campaign_states import Outcome
+from producers.campaigns.control import find
+from producers.cli.rollout_flags import FLAGS, fields_of
+from producers.cli.rollout_watch import Lines, in_words, watch
+from producers.refusals import BadOrder
+from producers.rollouts.files import read_spec
+from producers.rollouts.report import as_csv, as_html, report, report_shape
+from tests.rollouts.conftest import House
+
+TOML = """
+[selector]
+labels = { role = "web" }
+[action]
+interpreter = "sh"
+file = "update.sh"
+"""
+
+
+def test_a_file_is_read_with_the_script_beside_it_and_flags_outrank_it(tmp_path: Path) -> None:
+    (tmp_path / "My night.toml").write_text(TOML)
+    (tmp_path / "update.sh").write_text("exit 0\n")
+    spec = read_spec(tmp_path / "My night.toml", {"selector.labels": {"role": "db"}, "at_once.all": 3})
+    assert (spec.name, spec.selector.labels, spec.at_once.all) == ("My-night", {"role": "db"}, 3)
+    assert getattr(spec.action, "text", "") == "exit 0\n"
+
+
+def test_yaml_and_json_are_read_too(tmp_path: Path) -> None:
+    fields = {"selector": {"all": True}, "action": {"do": "script", "interpreter": "sh", "text": "exit 0"}}
+    (tmp_path / "a.yaml").write_text(json.dumps(fields))
+    (tmp_path / "b.yml").write_text("selector: {all: true}\naction: {do: script, interpreter: sh, text: exit 0}\n")
+    assert read_spec(tmp_path / "a.yaml", {}).model_copy(update={"name": "b"}) == read_spec(tmp_path / "b.yml", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.toml", "[selector", "is not TOML"),
+        ("a.yaml", "{", "is neither TOML"),
+        ("a.yaml", "- 1", "holds no specification"),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "is neither TOML"),
+        ("a.toml", "", "is missing"),
+        ("a.toml", TOML.replace("update.sh", "none.sh"), "cannot be read"),
+        ("a.toml", TOML + 'text = "x"', "contradict each other"),
+    ],
+)
+def test_what_is_no_specification_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "update.sh").write_text("exit 0")
+    with pytest.raises(BadOrder, match=told):
+        read_spec(tmp_path / name, {})
+
+
+def test_flags_become_fields() -> None:
+    left_out: dict[str, object] = dict.fromkeys(FLAGS)
+    given = fields_of(left_out | {"label": ["role=web"], "wave": ["1", "10%"], "package": ["nginx"], "also": ["health.tcp=[80]", "reboot=never"]})
+    assert given == {
+        "selector.labels": {"role": "web"}, "waves.sizes": [1, "10%"], "action.names": ["nginx"], "action.do": "packages",
+        "health.tcp": [80], "reboot": "never",
+    }  # fmt: skip
+
+
+def test_a_report_folds_equal_outputs_and_harms_nobody(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.containers(4, name=None)
+    rollout = house.start(at_once={"all": 4}, budget={"failures": 9, "rate": None})
+    house.step()
+    first, *others = house.flying(rollout)
+    house.end(*others)
+    with house.database.write() as session:
+        target = next(one for one in house.targets(rollout) if one.job_id == first)
+        target.title = "=cmd|' /C calc'!A0<script>alert(1)</script>"
+        session.merge(target)
+    house.end(first, outcome="failed")
+    house.step(2)
+    with house.database.read() as session:
+        told = report(session, find(session, rollout))
+    assert [(fold.outcome, len(fold.titles)) for fold in told.folds] == [(Outcome.OK, 3), (Outcome.FAILED, 1)]
+    shape = report_shape(told)
+    assert sum(shape["counts"].values()) == sum(sum(row.values()) for row in shape["nodes"].values()) == shape["population"] == 4
+    rows = list(csv.DictReader(io.StringIO(as_csv(told))))
+    assert [row["title"][:2] for row in rows if row["outcome"] == "failed"] == ["'="]
+    page = as_html(told)
+    assert "<script>" not in page
+    assert "default-src 'none'" in page
+    campaign, over = watch(house.database, rollout, Lines(), timeout_s=5)
+    assert (over, campaign.state) == (True, "done")
+    assert "finished: all 4 have ended" in capsys.readouterr().out
+    assert in_words(told.counts) == "3 ok, 1 failed, 0 unreachable of 4"
