@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.bench import accept, durable, fanout, latency, memory, rounds
+from tests.bench import accept, durable, execs, fanout, latency, memory, rounds
 from tests.bench.figures import Report, write_json
 from tests.bench.surroundings import Place, place
 
@@ -17,6 +17,7 @@ FULL: dict[str, Benchmark] = {
     "latency": partial(latency.run, orders=60, nodes=3),
     "durable": partial(durable.run, jobs=2000, singly=400),
     "fanout": partial(fanout.run, commands=300, nodes=10),
+    "exec": partial(execs.run, containers=300, nodes=10),
     "rounds": partial(rounds.run, jobs=1_000_000, nodes=10_000, dispatches=20),
     "accept": partial(accept.run, orders=1000),
     "memory": partial(memory.run, jobs=1000),
@@ -25,6 +26,7 @@ QUICK: dict[str, Benchmark] = {
     "latency": partial(latency.run, orders=2, nodes=1),
     "durable": partial(durable.run, jobs=40, singly=5),
     "fanout": partial(fanout.run, commands=10, nodes=2),
+    "exec": partial(execs.run, containers=10, nodes=2),
     "rounds": partial(rounds.run, jobs=500, nodes=20, dispatches=3),
     "accept": partial(accept.run, orders=20),
     "memory": partial(memory.run, jobs=20),

@@ -6,13 +6,13 @@ says on stderr how it ended: only that line proves an exit code, for exec2's own
 """
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from models.errors import Permanent
 from models.whitelist import JOB_ID
+from workers.transport.ssh import quoted
 
 INTERPRETERS = ("sh", "bash", "python3", "perl")
 END = re.compile(r"^vzq-end (\d{1,3})$", re.MULTILINE)
@@ -102,7 +102,7 @@ def wrapped(script: Script, job: str, *, patience: timedelta = PATIENCE) -> byte
     if "\0" in script.text or MARK in script.text.split("\n"):
         raise Permanent(f"the script holds a NUL or the line {MARK}; take it out")
     # /proc/self/fd/3, not a file: nothing is left behind, and nobody sees the script in ps.
-    words = shlex.join([script.interpreter, "/proc/self/fd/3", *script.arguments])
+    words = quoted([script.interpreter, "/proc/self/fd/3", *script.arguments])
     return _WRAPPER.format(
         job=job, words=words, script=script.text, mark=MARK, kill_after_s=KILL_AFTER_S,
         timeout_s=max(1, round(script.timeout.total_seconds())), patience_s=round(patience.total_seconds()),

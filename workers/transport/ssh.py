@@ -73,9 +73,14 @@ def as_text(data: bytes) -> str:
     return data.decode(errors="replace").replace("\0", "\ufffd")
 
 
+def quoted(words: Sequence[str]) -> str:
+    """Words as a POSIX shell reads them back; the only place where anything is quoted."""
+    return shlex.join(words)
+
+
 def one_line(argv: Sequence[str]) -> str:
     """The command line for the node's shell; `exec` saves a process, our own programs get their folder."""
-    words = shlex.join(argv)
+    words = quoted(argv)
     return f"exec {HOME}{words}" if argv[0] in OURS else f"exec {words}"
 
 

@@ -1,0 +1,163 @@
+"""`true` in 300 containers of ten nodes: `vzq exec` the whole durable way, bare asyncssh a channel a container, ansible's raw with 50 forks.
+
+All talk to the same plain SSH servers, whose `vzctl` is the same two-line stub for every contender.
+"""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from sqlmodel import select
+
+from models.fleet import Container, ContainerState, Node, NodeState
+from producers.execs import Command, execute, results, tally
+from tests.bench.fanout import CHANNELS
+from tests.bench.figures import Report, Target
+from tests.bench.rounds_of import interleaved
+from tests.bench.surroundings import Installation, Place, started, wait_until
+from workers.node.install import install
+from workers.transport.links import Links
+from workers.transport.ssh import NodeAddress
+
+STUB = '#!/bin/sh\n# exec2 ID - (a script on stdin) or exec2 ID WORDS\nshift 2\ncase $1 in -) exec sh ;; *) exec "$@" ;; esac\n'
+VZQ, BARE, ANSIBLE = "vzq exec", "bare asyncssh", "ansible raw, 50 forks"
+FIGURE = "containers/s"
+FORKS = 50
+
+
+def run(place: Place, rounds: int, *, containers: int, nodes: int) -> Report:
+    """So many containers over so many nodes, in each round anew."""
+    report = Report("exec", f"`true` in {containers} containers of {nodes} nodes, connecting included except for vzq's worker, which keeps its links")
+    with closing(place.installation("sqlite")) as installation:
+        folder = _stubbed(installation)
+        environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}"}
+        with started("tests.bench.plain_sshd", str(folder), str(nodes), env=environment), installation.running():
+            wait_until((folder / "servers.json").exists, "the SSH servers")
+            servers: list[dict[str, Any]] = json.loads((folder / "servers.json").read_text())
+            _enrol(installation, servers, containers)
+            ways: dict[str, Callable[[], None]] = {
+                VZQ: lambda: _vzq(installation, containers),
+                BARE: lambda: asyncio.run(_bare(folder, servers, containers)),
+            }
+            if ansible := shutil.which("ansible"):
+                ways[ANSIBLE] = lambda: _ansible(ansible, folder, servers, containers)
+            else:
+                report.notes.append("ANSIBLE IS NOT MEASURED: no `ansible` on PATH; `pip install ansible-core`")
+            found = interleaved({name: lambda way=way: _per_second(way, containers) for name, way in ways.items()}, rounds)  # type: ignore[misc]
+    for name, series in found.items():
+        report.add(name, FIGURE, series, against="" if name == BARE else BARE)
+    report.targets.append(Target("vzq exec against bare asyncssh", report.ratio(VZQ, BARE, FIGURE), 1.0, "at least"))
+    if report.has(ANSIBLE, FIGURE):
+        report.targets.append(Target("vzq exec against ansible", report.ratio(VZQ, ANSIBLE, FIGURE), 20.0, "at least"))
+    return report
+
+
+def _per_second(way: Callable[[], None], containers: int) -> float:
+    begun = time.perf_counter()
+    way()
+    return containers / (time.perf_counter() - begun)
+
+
+def _stubbed(installation: Installation) -> Path:
+    folder = installation.settings.state / "servers"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "vzctl").write_text(STUB)
+    (folder / "bin" / "vzctl").chmod(0o755)
+    for name in ("client", "client.pub"):
+        shutil.copy(installation.settings.state / "ssh" / name.replace("client", "id_ed25519"), folder / name)
+    return folder
+
+
+def _enrol(installation: Installation, servers: Sequence[dict[str, Any]], containers: int) -> None:
+    """Rows for nodes and containers, and our programs on the nodes."""
+    house = installation.house
+    with house.database.write() as session:
+        now = house.database.now(session)
+        for at, server in enumerate(servers):
+            node = Node(
+                name=f"n{at}", site="main", host="127.0.0.1", port=server["port"], host_key=server["host_key"], state=NodeState.ACTIVE, seen_at=now
+            )
+            session.add(node)
+        session.add_all(
+            Container(ctid=1000 + at, node=f"n{at % len(servers)}", site="main", state=ContainerState.PRESENT, since=now) for at in range(containers)
+        )
+
+    async def all_of_them() -> None:
+        links = Links(client_key=installation.settings.ssh_key_file, clock=house.clock, rng=random.Random(1))
+        addresses = [NodeAddress(f"n{at}", "127.0.0.1", server["port"], "root", server["host_key"]) for at, server in enumerate(servers)]
+        await asyncio.gather(*(install(links.to(address)) for address in addresses))
+        await links.close()
+
+    asyncio.run(all_of_them())
+
+
+def _vzq(installation: Installation, containers: int) -> None:
+    house = installation.house
+    with house.database.write() as session:
+        rows = session.exec(select(Container).order_by(Container.ctid)).all()
+        ids = [job.id for job in execute(session, house.intake, rows, Command("true"), by="bench", because="").jobs]
+    house.bell.wake()
+    wait_until(lambda: installation.open_jobs() == 0, "the answers", every_s=0.005)
+    with house.database.read() as session:
+        counts = tally(results(session, ids))
+    if counts["ok"] != containers:
+        raise RuntimeError(f"not all answered: {counts}")
+
+
+async def _bare(folder: Path, servers: Sequence[dict[str, Any]], containers: int) -> None:
+    async def at(server: dict[str, Any], ctids: Sequence[int]) -> None:
+        options: dict[str, Any] = {
+            "client_keys": [str(folder / "client")],
+            "known_hosts": ([asyncssh.import_public_key(server["host_key"])], [], []),
+            "username": "root",
+            "config": None,
+            "agent_path": None,
+        }
+        async with asyncssh.connect("127.0.0.1", server["port"], **options) as connection:
+            channels = asyncio.Semaphore(CHANNELS)
+
+            async def one(ctid: int) -> None:
+                async with channels:
+                    ended = await connection.run(f"vzctl exec2 {ctid} true")
+                if ended.exit_status != 0:
+                    raise RuntimeError(f"true ended with {ended.exit_status}")
+
+            await asyncio.gather(*(one(ctid) for ctid in ctids))
+
+    await asyncio.gather(*(at(server, range(1000 + start, 1000 + containers, len(servers))) for start, server in enumerate(servers)))
+
+
+def _ansible(ansible: str, folder: Path, servers: Sequence[dict[str, Any]], containers: int) -> None:
+    inventory = folder / "inventory"
+    inventory.write_text(
+        "".join(
+            f"ct{1000 + at} ansible_host=127.0.0.1 ansible_port={servers[at % len(servers)]['port']} ctid={1000 + at}\n" for at in range(containers)
+        )
+    )
+    environment = os.environ | {"ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_FORKS": str(FORKS), "ANSIBLE_LOCAL_TEMP": str(folder / "ansible")}
+    words = [
+        ansible,
+        "all",
+        "-i",
+        str(inventory),
+        "-u",
+        "root",
+        "--private-key",
+        str(folder / "client"),
+        "-m",
+        "raw",
+        "-a",
+        "vzctl exec2 {{ ctid }} true",
+    ]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode or done.stdout.count("CHANGED") != containers:
+        raise RuntimeError(f"ansible ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}")
