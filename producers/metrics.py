@@ -12,6 +12,8 @@ from sqlalchemy import func
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from models.campaign_states import OVER, CampaignState
+from models.campaigns import Campaign, Target
 from models.database import Database
 from models.findings import Finding
 from models.fleet import Container, Node
@@ -73,6 +75,7 @@ class FromDatabase(Collector):
             paused.add_metric([reach], counts.get(reach, 0))
         yield paused
         yield self._unexpected(session)
+        yield from _campaigns(session)
         yield from self._fleet(session, now)
         beat = GaugeMetricFamily("vzq_dispatcher_last_round_timestamp_seconds", "When any dispatcher last went round")
         for row in session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).all():
@@ -106,6 +109,22 @@ class FromDatabase(Collector):
         for site, kind, count in session.execute(counted.group_by(Node.site, Finding.kind)):
             findings.add_metric([site, kind], count)
         yield findings
+
+
+def _campaigns(session: Session) -> Iterator[Metric]:
+    """Only those that have not ended, so history costs nothing (indexes campaign_due, target_outcome)."""
+    campaigns = GaugeMetricFamily("vzq_campaigns", "Roll-outs and other campaigns that have not ended", labels=["kind", "state"])
+    running = col(Campaign.state).in_([state for state in CampaignState if state not in OVER])
+    for kind, state, count in session.execute(
+        select(Campaign.kind, Campaign.state, func.count()).where(running).group_by(Campaign.kind, Campaign.state)
+    ):
+        campaigns.add_metric([kind, state], count)
+    yield campaigns
+    targets = GaugeMetricFamily("vzq_campaign_targets", "Their targets by outcome", labels=["kind", "outcome"])
+    counted = sa.select(col(Campaign.kind), col(Target.outcome), func.count()).join(Target, col(Target.campaign_id) == col(Campaign.id))
+    for kind, outcome, count in session.execute(counted.where(running).group_by(col(Campaign.kind), col(Target.outcome))):
+        targets.add_metric([kind, outcome], count)
+    yield targets
 
 
 class DispatcherMeters:

@@ -12,6 +12,8 @@ from sqlmodel import Session, col, select
 from models.campaign_states import OVER, CampaignState, Outcome
 from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
 from producers.api import campaign_answers as answers
+from producers.api.campaign_stream import streamed
+from producers.api.events import STREAM, LastId
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
 from producers.api.pages import Cursor, Limit, Page, page, seen, seen_number
@@ -96,15 +98,23 @@ def list_targets(request: Request, house: TheHouse, caller: Reader, campaign_id:
     return tagged(request, page(request, rows, limit=filters.limit, key=lambda row: row.place, shape=target_shape))
 
 
-@router.get("/campaigns/{campaign_id:jobid}/events", operation_id="listCampaignEvents", response_model=Page[answers.CampaignEvent], responses=TAGGED)
+@router.get(
+    "/campaigns/{campaign_id:jobid}/events",
+    operation_id="listCampaignEvents",
+    response_model=Page[answers.CampaignEvent],
+    responses=TAGGED | {200: STREAM[200] | TAGGED[200]},
+)
 def list_campaign_events(
-    request: Request, house: TheHouse, caller: Reader, campaign_id: JobId, limit: Limit = 100, cursor: Cursor = None
+    request: Request, house: TheHouse, caller: Reader, campaign_id: JobId, limit: Limit = 100, cursor: Cursor = None, last_event_id: LastId = None
 ) -> Response:
-    """Its moves, the oldest first."""
+    """Its moves, the oldest first. With `Accept: text/event-stream` they keep coming until it is over, and its counts (`event: counts`) with them."""
     unbound(caller)
-    last = seen_number(cursor)
+    last = int(last_event_id) if last_event_id is not None else seen_number(cursor)
     with house.database.read() as session:
-        mine = CampaignEvent.campaign_id == known(session, campaign_id).id
+        campaign = known(session, campaign_id)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return streamed(request, house, campaign.id, last or 0)
+        mine = CampaignEvent.campaign_id == campaign.id
         query = select(CampaignEvent).where(mine).order_by(col(CampaignEvent.id)).limit(limit + 1)
         rows = session.exec(query.where(col(CampaignEvent.id) > last) if last is not None else query).all()
     return tagged(request, page(request, rows, limit=limit, key=lambda row: row.id, shape=campaign_event_shape))

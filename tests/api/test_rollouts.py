@@ -1,5 +1,6 @@
 """Roll-outs, campaigns and schedules over HTTP, and that their answers have the fields that the document names."""
 
+import json
 from typing import Any
 
 import pytest
@@ -61,6 +62,28 @@ def test_a_roll_out_is_planned_begun_followed_and_ended(api: Api) -> None:
     assert (again.status_code, again.json()["retry_of"]) == (202, campaign["id"])
     assert api.post(f"/v1/rollouts/{campaign['id']}:retry").headers["Idempotency-Replayed"] == "true"
     assert {row["id"] for row in api.get("/v1/campaigns", params={"open": True}).json()["items"]} == {again.json()["id"]}
+
+
+def test_a_stream_tells_moves_and_counts_until_the_campaign_is_over(api: Api) -> None:
+    containers(api)
+    campaign = api.post("/v1/rollouts", SPEC).json()["id"]
+    runner = Campaigner(api.house.database, api.house.intake)
+    told: list[str] = []
+    with api.client() as client, client.stream("GET", f"/v1/campaigns/{campaign}/events", headers={"Accept": "text/event-stream"}) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                told.append(line.removeprefix("event: "))
+            if line.startswith("data: ") and told == ["campaign.started", "counts"]:
+                assert json.loads(line.removeprefix("data: "))["not-started"] == 4
+                runner.run_once()
+            if told[-1:] == ["counts"] and "campaign.wave" in told and "campaign.aborted" not in told:
+                api.post(f"/v1/campaigns/{campaign}:abort")
+                runner.run_once()
+    assert [event for event in told if event != "counts"] == [f"campaign.{cause}" for cause in ("started", "wave", "aborted", "ran_out")]
+    with api.client() as client:
+        resumed = client.get(f"/v1/campaigns/{campaign}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": "2"}).text
+    assert "campaign.started" not in resumed
+    assert "campaign.ran_out" in resumed
 
 
 def test_the_same_key_is_the_same_roll_out(api: Api) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlmodel import select
 
 from models.campaign_states import CampaignState, Outcome
@@ -15,6 +16,7 @@ from producers.campaigns import control
 from producers.campaigns.campaigner import Campaigner
 from producers.dispatcher import Dispatcher
 from producers.jobs import cancel
+from producers.metrics import FromDatabase
 from producers.refusals import BadOrder, KeyReused, Refusal
 from producers.rollouts.start import left_over, retry, start
 from producers.why import why
@@ -313,3 +315,15 @@ def test_what_cannot_be_read_lays_only_itself_aside(house: House) -> None:
     house.step()
     assert house.campaign(broken).state == CampaignState.PAUSED
     assert len(house.flying(sound)) == 1
+
+
+def test_the_meters_tell_what_has_not_ended(house: House) -> None:
+    house.containers(4)
+    rollout = house.start(at_once={"all": 1}, budget=ROOMY)
+    house.step()
+    registry = CollectorRegistry()
+    registry.register(FromDatabase(house.database))
+    assert registry.get_sample_value("vzq_campaigns", {"kind": "rollout", "state": "running"}) == 1
+    assert registry.get_sample_value("vzq_campaign_targets", {"kind": "rollout", "outcome": "not-started"}) == 3
+    house.run(rollout)
+    assert registry.get_sample_value("vzq_campaigns", {"kind": "rollout", "state": "running"}) is None
