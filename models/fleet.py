@@ -119,6 +119,7 @@ class Plan(SQLModel, table=True):
     inodes: int | None = None
     cpus: int = 1
     cpuunits: int = 1000
+    downtime_month_s: float | None = None  # planned downtime that a container may have in a month; None: no limit
 
 
 NOT_ASKED = "none"  # the management host cannot reach these addresses, e.g. because it has no IPv6

@@ -292,6 +292,10 @@ class _Move(_Verb):
     mode: Literal["online", "offline", "online-else-offline"] = Field(
         "online", description="Whether its processes are kept (online) or it is stopped and started; or stopped only where they cannot be kept."
     )
+    budget_s: float | None = Field(
+        None, gt=0, le=86_400, description="Seconds that it may not answer; refused where earlier moves say that it will be longer."
+    )
+    over_budget: bool = Field(False, strict=True, description="Move it even if that breaks its budget of the move or the month; needs a reason.")
 
 
 class MigrateContainer(_Move):

@@ -10,6 +10,7 @@ from models.fleet import Container, ContainerState, Hold, Node, NodeState
 from models.jobs import Job
 from models.orders import CheckMigration, MigrateContainer
 from models.standing import Standing
+from producers import budgets
 from producers.chart import Chart, chart
 from producers.placement import Need, Placement, Room, place
 from producers.refusals import BadOrder, Refusal
@@ -33,6 +34,7 @@ def prepare(database: Database, session: Session, order: MigrateContainer | Chec
     target = _target(session, order, container)
     here = chart(database, session, container.site)
     chosen = place(Need(container.ram_bytes, container.disk_bytes, container.template, target), _rooms(here, order, container, now=now))
+    over = budgets.check(session, order, job, container, now=now)
     job.node, job.to_node, job.site, job.customer = container.node, chosen.node, container.site, container.customer
     if isinstance(order, CheckMigration):
         return f"container {order.ctid} from {container.node} to {chosen.node}, only looked at"  # it stands in nobody's way: no ctid
@@ -40,7 +42,8 @@ def prepare(database: Database, session: Session, order: MigrateContainer | Chec
     hold = Hold(job_id=job.id, node=chosen.node, site=container.site, ram_bytes=container.ram_bytes, disk_bytes=container.disk_bytes)
     here.hold(hold)
     session.add(hold)
-    return f"container {container.ctid} from {container.node} to {chosen.node}: {_because(chosen, named=target is not None)}"
+    why = f"container {container.ctid} from {container.node} to {chosen.node}: {_because(chosen, named=target is not None)}"
+    return f"{why}; {over}" if over else why
 
 
 def _may_move(order: MigrateContainer | CheckMigration, container: Container, waiting: list[Job]) -> None:

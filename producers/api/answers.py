@@ -201,6 +201,7 @@ class Plan(BaseModel):
     inodes: int | None
     cpus: int
     cpuunits: int
+    downtime_month_s: float | None = Field(description="Planned downtime that a container may have in a month.")
 
 
 class Pool(BaseModel):

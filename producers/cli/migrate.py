@@ -25,6 +25,8 @@ def migrate(
     either: Annotated[bool, typer.Option("--online-else-offline", help="Keep its processes if that can be done, else stop and start it.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only look: exit 0 if it can be moved so, 3 with all that is in the way.")] = False,
     keep_source: Annotated[bool, typer.Option("--keep-source", help="Leave the copy on the old node, unable to start.")] = False,
+    budget: Annotated[float | None, typer.Option("--budget", metavar="SECONDS", help="Refuse it if earlier moves took longer.")] = None,
+    over_budget: Annotated[bool, typer.Option("--over-budget", help="Move it although that breaks a budget; needs --because.")] = False,
     key: Annotated[str, typer.Option(help="Your own name for the order: the same key and order again is the same job.", show_default=False)] = "",
     by: By = "",
     because: Because = "",
@@ -35,7 +37,7 @@ def migrate(
     modes = [mode for mode, given in (("online", online), ("offline", offline), ("online-else-offline", either)) if given]
     if len(modes) > 1:
         raise BadOrder({f"--{modes[1]}": f"goes not together with --{modes[0]}; give one"})
-    given: dict[str, object] = {"ctid": ctid, "to": node, "mode": modes[0] if modes else None}
+    given: dict[str, object] = {"ctid": ctid, "to": node, "mode": modes[0] if modes else None, "budget_s": budget, "over_budget": over_budget}
     if check:
         if keep_source:
             raise BadOrder({"--keep-source": "a check moves nothing; leave one of the two out"})

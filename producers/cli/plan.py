@@ -29,6 +29,7 @@ def add(
     inodes: Annotated[int | None, typer.Option(min=1, help="Files at most; the node's default if left out.")] = None,
     cpus: Annotated[int, typer.Option(min=1, max=1024, help="Processors at most.")] = 1,
     cpuunits: Annotated[int, typer.Option(min=8, max=500_000, help="Share of processor time against other containers.")] = 1000,
+    downtime: Annotated[float | None, typer.Option(min=0, help="Seconds of planned downtime a month; no limit if left out.")] = None,
     by: By = "",
     because: Because = "",
     json: Json = False,
@@ -42,6 +43,7 @@ def add(
         inodes=inodes,
         cpus=cpus,
         cpuunits=cpuunits,
+        downtime_month_s=downtime,
     )
     if plan.ram_bytes < LEAST_RAM or plan.disk_bytes < LEAST_DISK:
         raise BadOrder({"--ram, --disk": "no container lives on less than 16M of memory and 64M of disk"})

@@ -119,7 +119,7 @@ class Migration:
         words, driver, ct, old, new = self._words, self._driver, self._ct, self._from, self._to
 
         def empty(m: MoveSight) -> bool:
-            return arrived(m) or m.target.empty or not m.target.came
+            return arrived(m) or m.target.empty or not m.target.came or self._strange(m)
 
         def runs(m: MoveSight) -> bool:
             return arrived(m) or not self._should_run(m) or not m.source.sight.whole or not self._ours(m.source) or m.source.sight.running
@@ -186,8 +186,6 @@ class Migration:
         return self._words.authorize(key=m.source.key, address=m.source.address, layout=m.source.sight.layout or "")
 
     def _bar(self, m: MoveSight) -> Command:
-        if m.target.sight.conf is not None and not self._ours(m.target):
-            raise Permanent(f"container {self._ct} on {self._to} is somebody else's (mark {m.target.sight.marker}); nothing was touched there")
         if m.target.rebooted and m.target.sight.whole and m.source.pulse != "alive" and self._moving():
             raise Unexpected(
                 f"{self._to} rebooted while the container was on its way, and {self._from} does not run it either: nobody can tell whether the copy"
@@ -204,7 +202,13 @@ class Migration:
         tried = any(begun.step.startswith("go-on") and begun.code not in (None, 0) for begun in self._claim.journal)
         return self._words.restore(m.source.dump_file) if m.source.dump and not tried else self._driver.start(self._ct)
 
+    def _strange(self, m: MoveSight) -> bool:
+        """What is on the target under this id is somebody else's container."""
+        return m.target.sight.conf is not None and not self._ours(m.target)
+
     def _move(self, m: MoveSight) -> Command:
+        if self._strange(m):
+            raise Permanent(f"container {self._ct} on {self._to} is somebody else's (mark {m.target.sight.marker}); nothing was touched there")
         online, judged = self._mode(m)
         return self._words.migrate(online=online, folder=m.source.folder, judged=judged)
 

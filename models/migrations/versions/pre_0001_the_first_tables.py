@@ -283,6 +283,7 @@ def upgrade() -> None:
         sa.Column("inodes", sa.Integer(), nullable=True),
         sa.Column("cpus", sa.Integer(), nullable=False),
         sa.Column("cpuunits", sa.Integer(), nullable=False),
+        sa.Column("downtime_month_s", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
