@@ -1,11 +1,13 @@
 """What may be asked, told apart by `kind`. The API, order files and the command line all speak this schema."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationInfo, field_validator
 
 from models.updates import Manner
 from models.whitelist import Address, CtId, HostName, JobId, Password, Word
+from models.windows import next_opening, open_until, read_window, read_zone
 
 _password = TypeAdapter(Password)
 Count = Annotated[int | None, Field(strict=True, ge=0, le=16)]
@@ -302,7 +304,29 @@ class MigrateContainer(_Move):
     """Move it to another node of its site; its source copy is kept until it answers from there."""
 
     kind: Literal["migrate-container"] = "migrate-container"
+    window: str | None = Field(None, max_length=60, description="Begin only then, e.g. mon-fri 22:00-04:00; at once if left out.")
+    zone: str = Field("UTC", max_length=60, description="Time zone of the window, e.g. Europe/Berlin.")
     keep_source: bool = Field(False, strict=True, description="Leave the copy on the old node, unable to start, instead of removing it.")
+
+    @field_validator("window")
+    @classmethod
+    def _readable(cls, window: str | None) -> str | None:
+        if window is not None:
+            read_window(window)
+        return window
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        read_zone(zone)
+        return zone
+
+    def opens_at(self, now: datetime) -> datetime | None:
+        """When its window opens next; None: it is open, or there is none."""
+        if self.window is None:
+            return None
+        windows, zone = [read_window(self.window)], read_zone(self.zone)
+        return None if open_until(windows, zone, now) is not None else next_opening(windows, zone, now)
 
 
 class CheckMigration(_Move):

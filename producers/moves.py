@@ -39,6 +39,9 @@ def prepare(database: Database, session: Session, order: MigrateContainer | Chec
     if isinstance(order, CheckMigration):
         return f"container {order.ctid} from {container.node} to {chosen.node}, only looked at"  # it stands in nobody's way: no ctid
     job.ctid, job.target = container.ctid, {}
+    opens = order.opens_at(now)
+    if opens is not None:
+        job.due_at, job.deadline = opens, opens + job.rules.deadline
     hold = Hold(job_id=job.id, node=chosen.node, site=container.site, ram_bytes=container.ram_bytes, disk_bytes=container.disk_bytes)
     here.hold(hold)
     session.add(hold)

@@ -25,6 +25,8 @@ def migrate(
     either: Annotated[bool, typer.Option("--online-else-offline", help="Keep its processes if that can be done, else stop and start it.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only look: exit 0 if it can be moved so, 3 with all that is in the way.")] = False,
     keep_source: Annotated[bool, typer.Option("--keep-source", help="Leave the copy on the old node, unable to start.")] = False,
+    window: Annotated[str | None, typer.Option("--window", help="Begin only then, e.g. 'mon-fri 22:00-04:00'.")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", help="Time zone of the window; UTC if left out.")] = None,
     budget: Annotated[float | None, typer.Option("--budget", metavar="SECONDS", help="Refuse it if earlier moves took longer.")] = None,
     over_budget: Annotated[bool, typer.Option("--over-budget", help="Move it although that breaks a budget; needs --because.")] = False,
     key: Annotated[str, typer.Option(help="Your own name for the order: the same key and order again is the same job.", show_default=False)] = "",
@@ -39,10 +41,12 @@ def migrate(
         raise BadOrder({f"--{modes[1]}": f"goes not together with --{modes[0]}; give one"})
     given: dict[str, object] = {"ctid": ctid, "to": node, "mode": modes[0] if modes else None, "budget_s": budget, "over_budget": over_budget}
     if check:
-        if keep_source:
-            raise BadOrder({"--keep-source": "a check moves nothing; leave one of the two out"})
+        for option, wish in (("--keep-source", keep_source), ("--window", window), ("--zone", zone)):
+            if wish:
+                raise BadOrder({option: "a check moves nothing; leave one of the two out"})
         raise typer.Exit(_look(ordered(CheckMigration, given), key=key, by=by, because=because, json=json))
-    place_one(ordered(MigrateContainer, given | {"keep_source": keep_source}), key=key, by=by, because=because, wait=wait, json=json)
+    given |= {"keep_source": keep_source, "window": window, "zone": zone}
+    place_one(ordered(MigrateContainer, given), key=key, by=by, because=because, wait=wait, json=json)
 
 
 def _look(order: CheckMigration, *, key: str, by: str, because: str, json: bool) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 
+from models.database import Database
 from models.fleet import Node, NodeState
 from models.jobs import Job
 from models.lifecycle import State
@@ -30,6 +31,12 @@ N1, N2 = "n1", "n2"
 
 class MoveHouse(VerbHouse):
     """n1 and n2; new containers come to n1."""
+
+    url = ""  # of another database than SQLite
+
+    def database_in(self, folder: Path, template: Path) -> Database:
+        """SQLite from the template, or the one that is named, on the test's time."""
+        return Database(self.url, clock=self.clock, own_clock=True) if self.url else super().database_in(folder, template)
 
     def lab_settings(self, folder: Path, speed: float) -> LabSettings:
         """Two nodes that let in nobody but the worker, and whomever the moves let in."""
@@ -146,8 +153,9 @@ class MoveHouse(VerbHouse):
 
 
 @contextlib.asynccontextmanager
-async def pair_in(folder: Path, template: Path, *, speed: float = 0.001) -> AsyncIterator[MoveHouse]:
-    house = MoveHouse(folder, template, speed=speed)
+async def pair_in(folder: Path, template: Path, *, speed: float = 0.001, url: str = "") -> AsyncIterator[MoveHouse]:
+    kind: type[MoveHouse] = type("MoveHouse", (MoveHouse,), {"url": url})
+    house = kind(folder, template, speed=speed)
     try:
         await house.open()
         yield house

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlmodel import select
 
 from models.fleet import ContainerState, Hold, Node, NodeState
@@ -149,3 +150,19 @@ def test_a_move_that_failed_leaves_the_row_where_it_was(fleet: Fleet) -> None:
         give_back(session, session.get_one(Job, moving.id), now=fleet.clock.now())
     assert fleet.row(1001).node == "n1"
     assert holds(fleet) == []
+
+
+def test_a_move_with_a_window_is_due_when_it_opens(fleet: Fleet) -> None:
+    fleet.container(1001)
+    now = fleet.clock.now()
+    assert now.hour == 12
+    job = fleet.submit(move(window="14:00-16:00", zone="Europe/Berlin")).job  # an hour ahead in winter: 13:00 to 15:00 UTC
+    assert (job.due_at - now) % timedelta(hours=24) <= timedelta(hours=2)
+    assert job.deadline == job.due_at + job.rules.deadline
+    assert move(window="00:00-24:00").opens_at(now) is None
+
+
+@pytest.mark.parametrize("given", [{"window": "sometimes"}, {"window": "25:00-26:00"}, {"window": "01:00-02:00", "zone": "Mars/Base"}])
+def test_a_window_that_is_none_is_no_order(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        move(**given)

@@ -85,8 +85,7 @@ class VerbHouse:
 
     def __init__(self, folder: Path, template: Path, *, speed: float, probes: Path | None = None) -> None:
         self.clock = HurriedClock()
-        shutil.copy(template, folder / "vzq.sqlite")
-        self.database = Database(f"sqlite:///{folder / 'vzq.sqlite'}", clock=self.clock)
+        self.database = self.database_in(folder, template)
         make_key_file(folder / "key")
         key = asyncssh.generate_private_key("ssh-ed25519")
         key.write_private_key(folder / "ssh")
@@ -108,6 +107,11 @@ class VerbHouse:
         self._changed = asyncio.Event()  # a run has ended since it was made
         self._own: list[asyncio.Task[None]] = []
         self.abilities: dict[str, Any] = {}
+
+    def database_in(self, folder: Path, template: Path) -> Database:
+        """An upgraded, empty one."""
+        shutil.copy(template, folder / "vzq.sqlite")
+        return Database(f"sqlite:///{folder / 'vzq.sqlite'}", clock=self.clock)
 
     def lab_settings(self, folder: Path, speed: float) -> LabSettings:
         """What the simulated nodes are."""

@@ -169,6 +169,10 @@ class Migration:
         """Before anything is begun; what passes by itself is waited for without end but the deadline."""
         if self._claim.job.begun:
             return True
+        now = self._preflight.clock.now()
+        opens = self._order.opens_at(now)
+        if opens is not None:
+            raise Locked(f"its window {self._order.window} ({self._order.zone}) is closed until {opens:%Y-%m-%d %H:%M} UTC", after=opens - now)
         online = wants_online(self._order, self._source.row)
         found = await self._preflight.refusals(online=online)
         if found and online and self._order.mode == "online-else-offline":
