@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import Retryable
 from tests.openvz.bench import JOB, OTHER, Bench, dead_pid, make_bench
 from workers.commands import Finished
 from workers.openvz.ends import End, read_end
@@ -192,6 +193,15 @@ def test_whether_it_lives_or_is_frozen_is_told_by_an_exec(node: Bench, rc: int, 
     (node.root / "state.101").write_text("mounted running\n")
     node.tool("vzctl", (node.root / "bin/vzctl").read_text().replace("#!/bin/sh\n", f'#!/bin/sh\n[ "$1" != exec2 ] || exit {rc}\n'))
     assert look(node).pulse == pulse
+
+
+@pytest.mark.parametrize("rc", [3, 5, 124, 127])
+def test_a_copy_that_runs_and_gives_no_clear_answer_is_not_taken_for_anything(node: Bench, rc: int) -> None:
+    node.make_whole(101)
+    (node.root / "state.101").write_text("mounted running\n")
+    node.tool("vzctl", (node.root / "bin/vzctl").read_text().replace("#!/bin/sh\n", f'#!/bin/sh\n[ "$1" != exec2 ] || exit {rc}\n'))
+    with pytest.raises(Retryable, match="nobody knows how far its move is"):
+        look(node)
 
 
 def test_the_figure_of_vzmigrate_is_read_from_its_newest_run(node: Bench) -> None:
