@@ -13,7 +13,7 @@ ARGS ?=
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/.runs  ## install into .venv and show what vzq does, on simulated nodes (ARGS="--orders 100 --keep")
+demo: $(VENV)/.runs  ## install into .venv and show what vzq does, on simulated nodes (ARGS="orders", "migrate", "rollout" for one part)
 	@$(BIN)/vzq demo $(ARGS)
 
 up: $(VENV)/.runs  ## bring up a house with three simulated nodes, until Ctrl-C (ARGS="--lab 3 --state DIR")

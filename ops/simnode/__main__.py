@@ -26,7 +26,7 @@ usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
   cut | unreachable | reachable   the network to the node: drop connections now; refuse them; listen again
   silent                      connections stay, but nothing passes any more, as when packets vanish; `reachable` ends it
   lock ctid=N seconds=S       another process, `vzctl stop N`, holds the container's lock
-  stranger ctid=N [name=…] [address=…] [running=true]
+  stranger ctid=N [name=…] [hostname=…] [address=…] [running=true]
   traffic ctid=N [in=BYTES] [out=BYTES]   so much more passed through its venet0
   machine address=…           another machine of the node's network answers for this address
   freeze ctid=N | thaw ctid=N | halt ctid=N | password ctid=N user=root password=…
@@ -97,6 +97,8 @@ def _value(text: str) -> object:
 
 def control(words: list[str]) -> int:
     """`ctl`: one request to a running lab, its answer as JSON."""
+    if len(words) == 3 and words[0] == "--state" and words[2] == "-":
+        return _many(Path(words[1]))
     if len(words) < 4 or words[0] != "--state":
         print(CTL_HELP, end="", file=sys.stdout if "--help" in words else sys.stderr)
         return 0 if "--help" in words else 2
@@ -105,6 +107,18 @@ def control(words: list[str]) -> int:
         details = {key: _value(value) for key, equals, value in (pair.partition("=") for pair in pairs)}
         print(json.dumps(ask(Path(state), node, operation, **details), indent=1))
     except (ValueError, OSError) as error:
+        print(f"simnode ctl: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _many(state: Path) -> int:
+    """A JSON list of requests from standard input, as in a file of --faults; it ends with the first that is refused."""
+    try:
+        for request in json.load(sys.stdin):
+            details = {key: value for key, value in request.items() if key not in ("node", "op")}
+            ask(state, str(request.get("node")), str(request.get("op")), **details)
+    except (ValueError, AttributeError, OSError) as error:
         print(f"simnode ctl: {error}", file=sys.stderr)
         return 1
     return 0

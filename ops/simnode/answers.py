@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 LOOPBACK = ip_network("127.0.0.0/8")  # the only addresses a simulated node may take on this machine
 PORT = 7000
 TRY_AGAIN_S = 0.02
+RESET = struct.pack("ii", 1, 0)
 
 
 class Answers:
@@ -65,7 +68,9 @@ class Answers:
                 writer.write(f"{state.hostname} {state.answers}\n".encode())
                 await writer.drain()
             else:
-                writer.transport.abort()  # what it was asked dies with it: the visitor is reset, nobody says goodbye
+                link = writer.get_extra_info("socket")
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)  # or the kernel would say goodbye for it, which is an answer
+                writer.transport.abort()  # what it was asked dies with it: the visitor is reset
         finally:
             writer.close()
 

@@ -51,6 +51,7 @@ async def _stranger(machine: Machine, request: Request) -> object:
         machine.node,
         int(request["ctid"]),
         name=str(request.get("name", "")),
+        hostname=str(request.get("hostname", "")),
         address=str(request.get("address", "")),
         running=bool(request.get("running", False)),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ops.simnode.node import Node
 
 
-async def make(node: "Node", ctid: int, *, name: str, address: str, running: bool) -> None:
+async def make(node: "Node", ctid: int, *, name: str, hostname: str, address: str, running: bool) -> None:
     """A whole container that nobody ordered; raises ValueError when the id is in use."""
     if node.sandbox.conf(ctid).exists() or node.sandbox.private(ctid).exists():
         raise ValueError(f"container {ctid} is on {node.name} already")
@@ -26,7 +26,7 @@ async def make(node: "Node", ctid: int, *, name: str, address: str, running: boo
     node.sandbox.mount_point(ctid).mkdir(exist_ok=True)
     conf = Conf(node.sandbox.conf(ctid), node.sandbox.sample("vswap-256m").read_text())
     wishes = {"VE_LAYOUT": "simfs", "OSTEMPLATE": template.name, "VE_ROOT": "/vz/root/$VEID", "VE_PRIVATE": "/vz/private/$VEID"}
-    for key, value in {**wishes, "IP_ADDRESS": address, "NAME": name}.items():
+    for key, value in {**wishes, "IP_ADDRESS": address, "NAME": name, "HOSTNAME": hostname}.items():
         if value:
             conf.set(key, value)
     conf.save()

@@ -1,25 +1,85 @@
-"""`vzq demo orders` in its parts: the sample orders, their way through the queue on the screen, the figures at the end."""
+"""`vzq demo orders`: containers are ordered, and the nodes are asked whether each was made exactly once."""
 
+import asyncio
 import json
-import sys
+import secrets
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
+import typer
 from sqlmodel import Session, col, select
 
 from models.jobs import Event, Job
 from models.lifecycle import Cause, State
 from models.orders import ORDER, Order
+from producers.cli.demo_progress import Progress
+from producers.cli.demo_stage import ENOUGH_S, stage
+from producers.cli.failures import FAILED, NOT_REACHED, REFUSED
+from producers.cli.follow import watch
 from producers.cli.screen import say, table, warn
-from producers.embedded.auditor import Found
+from producers.embedded.auditor import Found, SilentNodeError, look
+from producers.embedded.bring_up import Embedded
 from producers.embedded.programs import ROOT
-from producers.embedded.verdict import Booked
+from producers.embedded.verdict import Booked, Verdict, judge
+from producers.refusals import Refusal
 
 SAMPLES = ROOT / "ops" / "samples" / "orders.jsonl"
-LINE_EVERY_S = 1.0  # where there is no terminal
+
+
+def place(number: int, nodes: int, *, keep: bool, speed: float | None, state: Path | None) -> str:
+    """Play it; the line it ended with. Raises typer.Exit where the nodes do not say that all is well."""
+    with stage(nodes=nodes, speed=speed, state=state) as played:
+        verdict = _place_and_judge(played.embedded, number)
+        played.good = verdict.good
+        if keep:
+            _tell(verdict)
+            say(f"it stays up until Ctrl-C; to look around, in another shell: export VZQ_STATE={played.embedded.house.settings.state.absolute()}")
+            say("then: vzq job list, vzq container list, vzq node list, vzq order create …")
+            played.embedded.tend()
+    if not keep:
+        _tell(verdict)
+    if not verdict.good:
+        raise typer.Exit(FAILED)
+    return str(verdict)
+
+
+def _place_and_judge(embedded: Embedded, number: int) -> Verdict:
+    house, begun = embedded.house, time.monotonic()
+    run = secrets.token_hex(4)  # the same sample may be ordered again on the same state folder
+    try:
+        with house.database.write() as session:
+            ids = [
+                house.intake.submit(session, order, by="vzq demo", because="demo", key=f"demo-{run}-{key}").job.id for key, order in sample(number)
+            ]
+    except Refusal as refusal:
+        warn(f"refused: {refusal}; take fewer orders or more nodes (--orders, --nodes)")
+        raise typer.Exit(REFUSED) from None
+    house.bell.wake()
+    view = Progress(ids)
+    try:
+        watch(house.database, ids, view, timeout_s=ENOUGH_S, pause=embedded.mind)
+    finally:
+        view.close()
+    say(f"all orders ended after {time.monotonic() - begun:.1f} s; now the nodes are asked what they have")
+    try:
+        found = asyncio.run(look(embedded.nodes, house.settings.ssh_key_file))
+    except SilentNodeError as error:
+        warn(error)
+        raise typer.Exit(NOT_REACHED) from None
+    with house.database.read() as session:
+        summary(session.exec(select(Job).where(col(Job.id).in_(ids))).all(), found)
+        for line in latencies(session, ids):
+            say(line)
+        return judge(book(session, ids), found)
+
+
+def _tell(verdict: Verdict) -> None:
+    for complaint in verdict.complaints[:20]:
+        warn(complaint)
+    say(verdict)
 
 
 def sample(number: int) -> list[tuple[str, Order]]:
@@ -35,69 +95,6 @@ def _numbered(rows: Sequence[Mapping[str, str]], number: int) -> Iterable[tuple[
         if turn:
             row["hostname"] = f"{turn + 1}-{row['hostname']}"
         yield f"{rows[place]['key']}-{turn}", ORDER.validate_python(row)
-
-
-class Progress:
-    """The orders on their way: bars on a terminal, a line a second elsewhere. A view for `follow.watch`."""
-
-    def __init__(self, ids: Sequence[str]) -> None:
-        self._jobs: dict[str, Job | None] = dict.fromkeys(ids)
-        self._told_at = time.monotonic()
-        self._bars = _Bars() if sys.stdout.isatty() else None
-
-    def show(self, jobs: Sequence[Job], _events: Sequence[Event]) -> None:
-        """Take in how these jobs stand now."""
-        self._jobs.update({job.id: job for job in jobs})
-        known = [job for job in self._jobs.values() if job is not None]
-        if self._bars:
-            self._bars.show(known)
-        elif time.monotonic() - self._told_at >= LINE_EVERY_S:
-            self._told_at = time.monotonic()
-            done = sum(job.state == State.DONE for job in known)
-            working = sum(job.worker is not None for job in known)
-            say(f"{done} of {len(known)} done, {working} at work")
-
-    def tell(self, sentence: str) -> None:
-        """A sentence for the operator."""
-        warn(sentence)
-
-    def close(self) -> None:
-        """Leave the screen as it is."""
-        if self._bars:
-            self._bars.close()
-
-
-class _Bars:
-    """One bar for all and one a node."""
-
-    def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only for terminals
-        from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-        from rich.progress import Progress as Drawn  # noqa: PLC0415
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[what]}", markup=False),
-        )
-        self._drawn = Drawn(*columns, TimeElapsedColumn(), console=Console(highlight=False))
-        self._bars: dict[str, TaskID] = {}
-        self._drawn.start()
-
-    def show(self, jobs: Sequence[Job]) -> None:
-        groups: dict[str, list[Job]] = {"all": list(jobs)}
-        for job in sorted(jobs, key=lambda job: job.node or ""):
-            groups.setdefault(job.node or "no node yet", []).append(job)
-        for name, group in groups.items():
-            if name not in self._bars:
-                self._bars[name] = self._drawn.add_task(name, total=len(group), what="")
-            steps = Counter(job.step for job in group if job.worker is not None and job.step)
-            what = "  ".join(f"{step} {number}" for step, number in steps.most_common(4)) if name != "all" else ""
-            self._drawn.update(self._bars[name], completed=sum(job.ended for job in group), total=len(group), what=what)
-
-    def close(self) -> None:
-        self._drawn.stop()
 
 
 def summary(jobs: Sequence[Job], found: Sequence[Found]) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -155,13 +156,14 @@ def _carry_out(spec: RelocationSpec, tell: Callable[[Database, Session, Relocati
             _summary(shape)
             say(campaign_id or "nothing has to move")
         if how.wait:
-            raise typer.Exit(_see_through(house.database, campaign_id, json=how.json, left_on=left_on))
+            raise typer.Exit(see_through(house.database, campaign_id, json=how.json, left_on=left_on))
 
 
-def _see_through(database: Database, campaign_id: str | None, *, json: bool, left_on: str) -> int:
+def see_through(database: Database, campaign_id: str | None, *, json: bool = False, left_on: str, pause: Callable[[float], None] = time.sleep) -> int:
+    """Follow it to its end and tell what it has left behind; the exit code."""
     from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
-    code = follow(database, campaign_id, json=json) if campaign_id is not None else 0
+    code = follow(database, campaign_id, json=json, pause=pause) if campaign_id is not None else 0
     if left_on:
         with database.read() as session:
             left, node = relocations.left_on(session, left_on), session.get(Node, left_on)

@@ -55,7 +55,7 @@ def start_(
         if json and not wait:
             as_json(shape | {"replay": begun.replay, "plan": {name: value for name, value in sheet_shape(sheet).items() if name != "targets"}})
         elif not json:
-            _rules(sheet)
+            rules(sheet)
             say(begun.campaign.id)
         if wait:
             _follow(begun.campaign.id, json=json)
@@ -215,10 +215,10 @@ def _tell(sheet: Sheet) -> None:
         say(f"… and {len(sheet.targets) - SHOWN} more (all of them with --json)")
     if len(sheet.unready) > 0:
         say(f"{len(sheet.unready)} of them cannot be updated as things stand")
-    _rules(sheet)
+    rules(sheet)
 
 
-def _rules(sheet: Sheet) -> None:
+def rules(sheet: Sheet) -> None:
     """The rule sheet: population, waves, when it ends by itself, and when it would be through."""
     shape = sheet_shape(sheet)
     waves = ", ".join(str(size) for size in shape["waves"])

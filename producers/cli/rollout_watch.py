@@ -32,11 +32,19 @@ class View(Protocol):
     def close(self) -> None: ...
 
 
-def follow(database: Database, campaign_id: str, *, json: bool = False, quiet: bool = False, timeout_s: float | None = None) -> int:
+def follow(
+    database: Database,
+    campaign_id: str,
+    *,
+    json: bool = False,
+    quiet: bool = False,
+    timeout_s: float | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
     """Show it to its end, or until its guard has paused it for a person to look; the exit code."""
     view = Nothing() if quiet else JsonLines() if json else _bars() if sys.stdout.isatty() else Lines()
     try:
-        campaign, over = watch(database, campaign_id, view, timeout_s=timeout_s)
+        campaign, over = watch(database, campaign_id, view, timeout_s=timeout_s, pause=pause)
     finally:
         view.close()
     with database.read() as session:

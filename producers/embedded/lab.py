@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -103,6 +103,12 @@ def failure(house: House, jobs: Sequence[str]) -> str:
     with house.database.read() as session:
         job = session.exec(select(Job).where(col(Job.id).in_(jobs), col(Job.state).in_(bad)).order_by(Job.id)).first()
     return f"job {job.id} ({job.kind}) is {job.state}: {job.error}" if job else ""
+
+
+def addresses(settings: Settings) -> Iterator[IPv4Address]:
+    """Those of the lab's pool, the last first: orders are given the first ones."""
+    first, last = _addresses(settings.state)
+    return (IPv4Address(number) for number in range(int(last) - 1, int(first), -1))
 
 
 def _addresses(state: Path) -> tuple[IPv4Address, IPv4Address]:

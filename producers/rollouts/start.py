@@ -14,6 +14,7 @@ from models.rollouts import RolloutSpec, Selector, Waves
 from producers.campaigns.begin import Asked, Begun, begin, known
 from producers.campaigns.rule_sheet import Forecast, Stop, forecast, stops
 from producers.campaigns.rules import Seen
+from producers.campaigns.sorts import SORTS
 from producers.intake import Intake
 from producers.refusals import Refusal
 from producers.rollouts.compiled import population, rules_of, spec_of, stored
@@ -107,7 +108,7 @@ def remaining(campaign: Campaign, targets: list[Target], now: datetime) -> datet
     lengths = sorted(one.ended_at - one.begun_at for one in targets if one.ended_at and one.begun_at and one.outcome not in OPEN_OUTCOMES)
     if not lengths or campaign.over:
         return None
-    rules = RolloutSort().rules(campaign)
+    rules = SORTS[campaign.kind].rules(campaign)
     seen = [_begins_anew(one) for one in targets]
     usual = lengths[len(lengths) // 2]
     return forecast(rules, seen, now, each=lambda _: usual).ends_at

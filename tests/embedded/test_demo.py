@@ -32,6 +32,30 @@ def test_the_demo_ends_with_the_word_of_the_nodes(server_folder: Path) -> None:
     assert not list(server_folder.glob("vzq-demo-*"))
 
 
+@pytest.mark.timeout(240)  # several moves, one after the other
+def test_the_demo_of_a_move_explains_the_interruption_and_ends_with_the_word_of_the_nodes(server_folder: Path) -> None:
+    argv = [*VZQ, "demo", "migrate", "--speed", "0.3"]
+    ran = subprocess.run(argv, env=environment(TMPDIR=str(server_folder)), capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran
+    said = ran.stdout.splitlines()
+    assert said[-1] == "6 of 6 containers run on exactly one node, 0 twins that could start, 0 lost"
+    assert "n1: 0 containers, drained" in said
+    assert [who for who in ("vzmigrate ", "vzq's probe ", "the client ") if not any(line.startswith(who) for line in said)] == []
+    assert any("freeze:" in line for line in said)
+    assert not list(server_folder.glob("vzq-demo-*"))
+
+
+@pytest.mark.timeout(240)  # ten nodes are enrolled
+def test_the_demo_of_a_rollout_stops_at_the_bad_canary_and_then_reaches_all(server_folder: Path) -> None:
+    argv = [*VZQ, "demo", "rollout", "--containers", "20"]
+    ran = subprocess.run(argv, env=environment(TMPDIR=str(server_folder)), capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran
+    said = ran.stdout.splitlines()
+    assert said[-1] == "20 of 20 containers updated, 1 bad canary stopped the first run, 0 lost"
+    assert any(line.startswith("stopped: 2 ok, 1 failed, 0 unreachable, 17 not started of 20") for line in said)
+    assert "done: 20 ok, 0 failed, 0 unreachable of 20" in said
+
+
 def test_the_auditor_sees_what_the_house_does_not_know(server_folder: Path, ups: list[Up]) -> None:  # noqa: F811 - the fixture
     up = Up(server_folder / "audit", "--lab", "2", "--speed", "0")
     ups.append(up)

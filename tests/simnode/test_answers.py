@@ -53,6 +53,18 @@ async def test_frozen_it_accepts_and_says_nothing_until_it_thaws(tmp_path: Path,
         assert (await waiting).startswith("web ")
 
 
+async def test_who_was_accepted_while_it_was_frozen_is_reset_when_it_goes_to_a_dump(tmp_path: Path, address: str):
+    async with node_in(tmp_path / "lab") as node:
+        await ready(node, address)
+        await node.ok("vzctl start 205")
+        await node.ctl("freeze", ctid=205)
+        reader, writer = await asyncio.open_connection(address, 7000)
+        await node.ok("vzctl chkpnt 205 --dump --dumpfile /vz/dump/d.205")
+        with pytest.raises(ConnectionResetError):  # a proper close would be an answer, and nobody gave one
+            await reader.read()
+        writer.close()
+
+
 async def test_addresses_come_and_go_with_set_on_a_running_container(tmp_path: Path, address: str):
     async with node_in(tmp_path / "lab") as node:
         await ready(node, address)
