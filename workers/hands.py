@@ -51,8 +51,7 @@ class Hands:
 
     async def _end(self, hand: Hand) -> End:
         with _named(hand):
-            sight = await hand.look()
-            return read_end(hand.node, sight, await hand.ask(self._words.look()))
+            return read_end(hand.node, await hand.ask(self._words.look()))
 
     async def begin(self, begun: Begun, command: Command) -> Finished:
         """As one hand does it; vzmigrate is listened to meanwhile."""

@@ -1,12 +1,12 @@
 """A container that is on its way, as both nodes show it at one moment; reads what `vzq-mv look` prints (ops/docs/node-side.md)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.errors import Retryable
 from workers.commands import Finished
 from workers.openvz.driver import Sight
-from workers.openvz.sights import Answer, not_understood
+from workers.openvz.sights import Answer, not_understood, read_sight
 
 Pulse = Literal["down", "alive", "frozen"]
 _PULSES: dict[str, Pulse] = {"down": "down", "alive": "alive", "frozen": "frozen"}
@@ -63,9 +63,11 @@ class MoveSight:
         return None
 
 
-def read_end(node: str, sight: Sight, answer: Finished) -> End:
-    """What `vzq-mv look` saw beside the container itself; raises Retryable where a copy runs and cannot be asked how it is."""
-    said = Answer("vzq-mv1 look", answer)
+def read_end(node: str, answer: Finished) -> End:
+    """What `vzq-mv look` saw of container and move; raises Retryable where a copy runs and cannot be asked how it is."""
+    container, head, move = answer.out.partition("\nvzq-mv1 look ")  # a line of the conf begins with a bar and cannot pass for this one
+    sight = read_sight(replace(answer, out=container))
+    said = Answer("vzq-mv1 look", replace(answer, out=head.strip("\n") + move))
     pulse = _PULSES.get(said.text("pulse"))
     if pulse is None:
         if said.text("pulse") == "silent":
