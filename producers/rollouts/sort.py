@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from models.campaign_states import Outcome
 from models.campaigns import Campaign, Target
-from models.fleet import Container, ContainerState
+from models.fleet import Container, ContainerState, Node, NodeState
 from models.jobs import Job
 from models.kinds import Rank
 from models.lifecycle import FINAL, State
@@ -52,9 +52,13 @@ class RolloutSort:
             rows |= {one.ctid: one for one in session.exec(select(Container).where(col(Container.ctid).in_(part))).all()}
             moves = select(Job.ctid, Job.id).where(col(Job.ctid).in_(part), Job.rank == Rank.MOVE, col(Job.state).in_(OPEN))
             moving |= {ctid: job_id for ctid, job_id in session.exec(moves).all() if ctid is not None}
+        closed = {one.name: one.state for one in session.exec(select(Node).where(Node.state != NodeState.ACTIVE)).all()}
         found = {}
         for place, ctid in places.items():
-            unready = _of(rows.get(ctid), spec.unready)
+            container = rows.get(ctid)
+            unready = _of(container, spec.unready)
+            if unready is None and container is not None and container.node in closed:
+                unready = Unready(f"node {container.node} is {closed[container.node]}", skip=False)  # it leaves, or the node comes back
             if unready is None and ctid in moving:
                 unready = Unready(f"job {moving[ctid]} moves it to another node", skip=spec.unready.migrating == "skip")
             if unready is not None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import select
 
 from models.campaign_states import CampaignState, Outcome
-from models.fleet import Container, Node
+from models.fleet import Container, Node, NodeState
 from models.house import Worker
 from models.jobs import Job
 from models.lifecycle import State
@@ -172,6 +172,25 @@ def test_a_stopped_container_is_waited_for_where_the_specification_says_so(house
     house.clock.pass_(timedelta(seconds=6))
     house.run(rollout)
     assert house.counts(rollout) == {Outcome.OK: 3}
+
+
+def test_what_is_on_a_draining_node_waits_until_it_is_elsewhere(house: House) -> None:
+    house.containers(3)
+    with house.database.write() as session:
+        session.get_one(Node, "n1").state = NodeState.DRAINING
+    rollout = house.start(budget=ROOMY)
+    house.step()
+    house.end(*house.flying(rollout))
+    house.step()
+    assert house.counts(rollout) == {Outcome.OK: 2, Outcome.NOT_STARTED: 1}
+    assert house.campaign(rollout).why == "1 of wave 0 wait: node n1 is draining"
+    with house.database.write() as session:
+        moved = next(target.ctid for target in house.targets(rollout) if target.node == "n1")
+        session.get_one(Container, moved).node = "n2"
+    house.clock.pass_(timedelta(seconds=6))
+    house.run(rollout)
+    assert house.counts(rollout) == {Outcome.OK: 3}
+    assert {target.node for target in house.targets(rollout)} == {"n2", "n3"}
 
 
 def test_a_node_that_does_not_answer_makes_its_targets_unreachable(house: House) -> None:
