@@ -30,6 +30,7 @@ usage: python -m ops.simnode ctl --state DIR NODE OPERATION [key=value ...]
   traffic ctid=N [in=BYTES] [out=BYTES]   so much more passed through its venet0
   machine address=…           another machine of the node's network answers for this address
   freeze ctid=N | thaw ctid=N | halt ctid=N | password ctid=N user=root password=…
+  packages ctid=N [pending=NAME=VERSION:security,…] [lock_s=S] [interrupted=true] [hang=NAME] [calm=true] …   what its package manager meets
   list | ps | about           as JSON
 """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from ops.simnode import inside, network, strangers
+from ops.simnode import inside, network, package_book, strangers
 from ops.simnode.lab import Machine, Operation, Request
 from ops.simnode.trials import TRIALS
 
@@ -88,6 +88,10 @@ async def _password(machine: Machine, request: Request) -> object:
     return {"is": inside.password_is(private, request.get("user", "root"), request["password"])}
 
 
+async def _packages(machine: Machine, request: Request) -> object:
+    return package_book.tell(machine.node.sandbox.private(int(request.pop("ctid"))), request)
+
+
 async def _list(machine: Machine, _: Request) -> object:
     node = machine.node
     ctids = sorted({*node.sandbox.ctids(), *node.table, *node.sandbox.private_ids()} - {0})
@@ -124,5 +128,5 @@ OPERATIONS: dict[str, Operation] = {
     **TRIALS,
     "down": _down, "up": _up, "reboot": _reboot, "cut": _cut, "silent": _silent, "unreachable": _unreachable, "reachable": _reachable,
     "lock": _lock, "stranger": _stranger, "machine": _machine, "traffic": _traffic, "freeze": _freeze, "thaw": _thaw, "halt": _halt,
-    "password": _password, "list": _list, "ps": _ps, "about": _about,
+    "password": _password, "packages": _packages, "list": _list, "ps": _ps, "about": _about,
 }  # fmt: skip

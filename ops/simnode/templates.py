@@ -5,6 +5,8 @@ import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops.simnode.package_book import FILE, packed
+
 
 @dataclass(frozen=True)
 class Template:
@@ -23,6 +25,13 @@ class Template:
     @property
     def busybox(self) -> bool:
         return self.shell == "/bin/sh"
+
+
+def _packages(family: str, release: str) -> dict[str, str]:
+    """Files of a template that has a package manager, with some packages and services."""
+    versions = {"apt": ("5.2.15-2", "3.0.14-1", "1.22.1-9"), "apk": ("5.2.15-r5", "3.1.0-r1", "1.24.0-r6")}
+    installed = dict(zip(("bash", "openssl", "nginx"), versions.get(family, ("4.1.2-48", "1.0.1e-57", "1.10.2-1")), strict=True))
+    return _files(release) | {FILE: packed(family, installed, ["cron", "nginx", "ssh"])}
 
 
 def _files(release: str) -> dict[str, str]:
@@ -54,7 +63,7 @@ TEMPLATES = {
             1.03,
             0.26,
             noise=(SETFATTR, SETFATTR),
-            files=_files('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n') | {"etc/debian_version": "12.15\n"},
+            files=_packages("apt", 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n') | {"etc/debian_version": "12.15\n"},
         ),
         Template(
             "ubuntu-22.04-x86_64",
@@ -63,7 +72,7 @@ TEMPLATES = {
             1.6,
             0.9,
             noise=(SETFATTR, SETFATTR),
-            files=_files('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n') | {"etc/debian_version": "bookworm/sid\n"},
+            files=_packages("apt", 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n') | {"etc/debian_version": "bookworm/sid\n"},
         ),
         Template(
             "centos-6-x86_64",
@@ -71,8 +80,11 @@ TEMPLATES = {
             5.2,
             2.1,
             1.4,
-            files=_files('ID=centos\nVERSION_ID="6"\n') | {"etc/redhat-release": "CentOS release 6.10 (Final)\n"},
+            files=_packages("yum", 'ID=centos\nVERSION_ID="6"\n') | {"etc/redhat-release": "CentOS release 6.10 (Final)\n"},
         ),
+        Template("almalinux-9-x86_64", 604_000, 5.8, 1.6, 0.9, files=_packages("dnf", 'ID="almalinux"\nID_LIKE="rhel"\nVERSION_ID="9.4"\n')),
+        Template("opensuse-15.6-x86_64", 548_000, 5.4, 1.6, 0.9, files=_packages("zypper", 'ID="opensuse-leap"\nVERSION_ID="15.6"\n')),
+        Template("alpine-3.18-x86_64", 9_200, 0.2, 1.1, 0.1, 900, "/bin/sh", files=_packages("apk", "ID=alpine\nVERSION_ID=3.18.4\n")),
     )
 }
 

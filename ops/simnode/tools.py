@@ -6,7 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.simnode import disk, inside, rsync, vzcptcheck, vzctl, vzlist, vzmigrate
+from ops.simnode import disk, inside, manager_apk, manager_apt, manager_rpm, managers, rsync, vzcptcheck, vzctl, vzlist, vzmigrate
+from ops.simnode.package_book import SERVICES, Book
+from ops.simnode.package_book import TOOLS as PACKAGE_TOOLS
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Tool
@@ -29,13 +31,29 @@ TOOLS: dict[str, "Tool"] = {
     "shutdown": inside.shutdown,
     "chpasswd": inside.chpasswd,
     "ps": inside.ps,
+    "df-inside": managers.df_inside,
+    "systemctl": managers.managed(managers.systemctl),
+    "service": managers.managed(managers.service),
+    "rc-status": managers.managed(managers.rc_status),
+    "apt-get": managers.managed(manager_apt.apt_get),
+    "apt-mark": managers.managed(manager_apt.apt_mark),
+    "dpkg": managers.managed(manager_apt.dpkg),
+    "dpkg-query": managers.managed(manager_apt.dpkg_query),
+    "rpm": managers.managed(manager_rpm.rpm),
+    "yum": managers.managed(manager_rpm.yum),
+    "dnf": managers.managed(manager_rpm.yum),
+    "yum-complete-transaction": managers.managed(manager_rpm.complete),
+    "needs-restarting": managers.managed(manager_rpm.needs_restarting),
+    "zypper": managers.managed(manager_rpm.zypper),
+    "apk": managers.managed(manager_apk.apk),
 }
 # `shutdown` must be here: the next one on PATH would be the machine's own.
 ON_NODE = ("vzctl", "vzlist", "df", "sim-mkdir", "vzmigrate", "rsync", "vzcptcheck", "shutdown")
+MANAGED = tuple(sorted({*SERVICES.values(), *(name for names in PACKAGE_TOOLS.values() for name in names)}))
 INSIDE = ("halt", "poweroff", "reboot", "shutdown", "chpasswd", "ps")
 # A container has no file system of its own here, so what would change the machine outside is kept from scripts inside.
 NOT_INSIDE = (
-    "apt", "apt-get", "dpkg", "yum", "dnf", "rpm", "zypper", "apk", "pacman", "systemctl", "service", "init",
+    "apt", "apt-cache", "apt-config", "aptitude", "dpkg-reconfigure", "pacman", "init", *MANAGED,  # MANAGED: where its template has them, below
     "mount", "umount", "ifconfig", "iptables", "useradd", "passwd", "sysctl", "vzctl", "vzlist",
 )  # fmt: skip
 STUBS = {
@@ -118,6 +136,10 @@ def install_on_node(node: "Node") -> None:
     _write_or_drop(node.bin_dir / "date", DATE.replace("OFFSET", f"{flavour.clock_offset_s:.0f}"), there=bool(flavour.clock_offset_s))
     for name in INSIDE:
         _write(shared / name, _client(node.socket_name))
+    _write(shared / "df", _client(node.socket_name).replace("words = own_words()", 'words = own_words(); words[0] += b"-inside"', 1))
+    (shared / "managed").mkdir(exist_ok=True)
+    for name in MANAGED:
+        _write(shared / "managed" / name, _client(node.socket_name))
     for name, text in STUBS.items():
         _write(shared / name, text)
 
@@ -126,10 +148,13 @@ def install_inside(node: "Containers", ctid: int) -> None:
     """Give a container its folder of fakes; the folder's name tells a fake which container it is in."""
     folder = node.inside_bin(ctid)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*INSIDE, *STUBS):
-        link = folder / name
-        if not link.is_symlink():
-            link.symlink_to(f"../shared/{name}")
+    book = Book.read(node.sandbox.private(ctid))
+    has = {*PACKAGE_TOOLS[book.family], SERVICES[book.family]} if book else set()
+    for name in (*INSIDE, "df", *STUBS):
+        link, target = folder / name, f"../shared/managed/{name}" if name in has else f"../shared/{name}"
+        if not link.is_symlink() or str(link.readlink()) != target:  # another system after a reinstall
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
     for name in (".hostname", ".addresses"):
         (folder / name).touch()
     (folder / ".form").write_text("busybox\n" if node.shell_inside(ctid) == "/bin/sh" else "iproute\n")

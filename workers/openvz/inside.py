@@ -52,10 +52,15 @@ limit="timeout -k {kill_after_s} {timeout_s}"
 $limit true 2>/dev/null || limit=
 alone=setsid
 command -v setsid >/dev/null || alone=
-$alone $limit {words} 3<<'{mark}' 4>&- </dev/null
+$alone $limit {words} 3<<'{mark}' 4>&- </dev/null &
 {script}
 {mark}
+child=$!
+wait $child
 rc=$?
+case $rc in 124|137)  # what does not heed a TERM goes with the rest of its session, so that nothing of it meets the next one
+    kill -KILL $(cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (.*) [^ZX] [0-9]* [0-9]* $child .*/\1/p") 2>/dev/null
+esac
 rm -f $lock
 echo "vzq-end $rc" >&4
 """
@@ -64,12 +69,13 @@ for place in run var/run tmp; do
     holder=$(readlink $place/vzq.lock 2>/dev/null) || continue
     set -- $holder
     [ "$3" = {job} ] || continue
-    inside() {{ cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (.*) [^ZX] $1 .*/\1/p"; }}
-    end() {{ for child in $(inside $1); do kill -$2 -$child 2>/dev/null || kill -$2 $child 2>/dev/null; done; }}
-    end $1 TERM
-    left={grace_s}
-    while [ -n "$(inside $1)" ] && [ $left -gt 0 ]; do sleep 1; left=$((left - 1)); done
-    end $1 KILL
+    found() {{ cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\($1\) (.*) [^ZX] $2 .*/\1/p"; }}
+    leaders=$(found "[0-9]*" $1)
+    left() {{ for leader in $leaders; do found $leader "[0-9]*"; found "[0-9]*" "[0-9]* [0-9]* $leader"; done | sort -u; }}
+    for leader in $leaders; do kill -TERM -$leader 2>/dev/null || kill -TERM $leader 2>/dev/null; done
+    grace={grace_s}
+    while [ -n "$(left)" ] && [ $grace -gt 0 ]; do sleep 1; grace=$((grace - 1)); done
+    kill -KILL $(left) 2>/dev/null
 done
 """
 

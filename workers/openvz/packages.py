@@ -33,14 +33,14 @@ class Report:
     failures: tuple[str, ...]  # beancounters that failed meanwhile
 
 
-def upgrade(action: Packages, *, proxy: str, check: bool = False) -> Script:
+def upgrade(action: Packages, *, proxy: str = "", check: bool = False, patience: timedelta = LOCK_PATIENCE) -> Script:
     """The script for this action; with `check` it only tells what it would do."""
     words = [
         "check" if check else "upgrade",
         "yes" if action.security_only else "no",
         " ".join(action.families) or "any",
         proxy or "none",
-        str(round(LOCK_PATIENCE.total_seconds())),
+        str(round(patience.total_seconds())),
         str(LEAST_KIB),
         str(LEAST_INODES),
         *action.names,

@@ -16,10 +16,10 @@ release() {  # FIELD of etc/os-release
     sed -n "s/^$1=//p" etc/os-release 2>/dev/null | tr -d "\"'" | head -n 1
 }
 
-# The first one that is there; dnf before yum, which is a link to it on newer systems.
+# The first one that is there and runs; dnf before yum, which is a link to it on newer systems.
 family() {
     for tool in apt-get dnf yum zypper apk; do
-        command -v "$tool" >/dev/null 2>&1 && { echo "${tool%-get}"; return; }
+        "$tool" --version >/dev/null 2>&1 && { echo "${tool%-get}"; return; }
     done
 }
 
@@ -28,13 +28,17 @@ kin=$(family)
 echo "vzq: family $kin $(release ID)-$(release VERSION_ID)"
 case " $families " in *" any "*|*" $kin "*) ;; *) end skipped "its packages are $kin's, which are not asked for" ;; esac
 
+case $kin-$security-$# in zypper-yes-0) ;; zypper-yes-*) end skipped "zypper has security patches, which cannot be had for named packages alone" ;; esac
+
 folder=$(mktemp -d ./tmp/vzq.XXXXXX 2>/dev/null || mktemp -d) || end failed "no folder can be made in /tmp"
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 143' HUP INT TERM
 
 # ---- what each family calls it -----------------------------------------------------------------------------------
 
-apt="apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=$patience"
+# Without a terminal of its own dpkg stays in our session, and ends with it.
+apt="apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=$patience"
+KERNELS='linux-\(image\|headers\|generic\|virtual\)'
 dnf="-y -q --exclude=kernel* --setopt=exit_on_lock=1"
 
 installed() {
@@ -64,18 +68,18 @@ refresh() {
     case $kin in
     apt) $apt update ;;
     dnf|yum) $kin -q --setopt=exit_on_lock=1 makecache ;;
-    zypper) zypper -n --gpg-auto-import-keys ref ;;
+    zypper) zypper -n ref ;;  # a key that nobody has accepted there is an error: it is not for us to trust it
     apk) apk --wait "$patience" update ;;
     esac
 }
 
-pending() {  # a line a package that would be upgraded
+pending() {  # a line a package that would be upgraded: name, version
     case $kin in
     apt)
         case $# in 0) set -- upgrade ;; *) set -- install --only-upgrade "$@" ;; esac
-        apt-get -s -q -o Debug::NoLocking=true "$@" | sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) \(.*\))$/\1 \2 \3/p' | {
-            if [ "$security" = yes ]; then grep -i security; else cat; fi
-        }
+        apt-get -s -q -o Debug::NoLocking=true "$@" >"$folder/check" || return
+        sed -n "/^Inst $KERNELS/d; s/^Inst \([^ ]*\) .*(\([^ ]*\) \(.*\)).*/\1 \2 \3/p" "$folder/check" |
+            if [ "$security" = yes ]; then sed -n '/[Ss]ecurity/p'; else cat; fi
         ;;
     dnf|yum)
         $kin -q --exclude='kernel*' --setopt=exit_on_lock=1 $([ "$security" = no ] || echo --security) check-update "$@" >"$folder/check"
@@ -84,10 +88,19 @@ pending() {  # a line a package that would be upgraded
         sed -n '/^Obsoleting/q; s/^\([^ ]*\.[^ ]*\)  *\([^ ]*\)  *[^ ]*$/\1 \2/p' "$folder/check"
         ;;
     zypper)
-        if [ "$security" = yes ]; then zypper -n --no-refresh lp --category security; else zypper -n --no-refresh lu; fi |
-            sed -n 's/^v *|[^|]*| *\([^ ]*\) *|[^|]*| *\([^ ]*\) .*/\1 \2/p; s/^[^|]*| *\([^ ]*\) *| *security .*/\1 patch/p'
+        if [ "$security" = yes ]; then zypper -n --no-refresh lp --category security; else zypper -n --no-refresh lu; fi >"$folder/check"
+        rc=$?
+        case $rc in 0|100|101) ;; *) return $rc ;; esac
+        sed -n 's/^v *|[^|]*| *\([^ ]*\) *|[^|]*| *\([^ ]*\) .*/\1 \2/p; s/^[^|]*| *\([^ ]*\) *| *security .*/\1 patch/p' "$folder/check" | while read -r name version; do
+            case $#$security" $* " in 0*|*yes*|*" $name "*) echo "$name $version" ;; esac
+        done
         ;;
-    apk) apk version -l '<' | sed -n 's/^\(.*\)-[0-9][^ ]* *< *\(.*\)$/\1 \2/p' | { if [ $# -gt 0 ]; then grep -wF "$(printf '%s\n' "$@")"; else cat; fi; } ;;
+    apk)
+        apk version -l '<' >"$folder/check" || return
+        sed -n 's/^\(.*\)-[0-9][^ ]* *< *\(.*\)$/\1 \2/p' "$folder/check" | while read -r name version; do
+            case $#" $* " in 0*|*" $name "*) echo "$name $version" ;; esac
+        done
+        ;;
     esac
 }
 
@@ -95,8 +108,7 @@ upgrade() {
     case $kin in
     apt)
         # Kernels are of no use in a container, and their hooks fail there. What was held before stays held.
-        kernels=$(dpkg-query -W -f '${Package} ${Status}\n' 'linux-image*' 'linux-headers*' 'linux-generic*' 2>/dev/null |
-            sed -n 's/^\([^ ]*\) install ok .*/\1/p')
+        kernels=$(dpkg-query -W -f '${Package} ${Status}\n' 2>/dev/null | sed -n "s/^\($KERNELS[^ ]*\) install ok .*/\1/p")
         [ -z "$kernels" ] || apt-mark hold $kernels >/dev/null
         if [ "$security" = yes ]; then
             $apt install --only-upgrade $(cut -d' ' -f1 "$folder/pending")
@@ -137,7 +149,7 @@ meaning() {  # CODE
     zypper-107) echo "a package's script failed" ;;
     *-124|*-137) echo "it took too long" ;;
     *)
-        if grep -qiE 'could not get lock|unable to lock|is another process using it|database.*locked' "$folder/said"; then echo locked
+        if grep -qiE 'could not get lock|unable to lock|is another process using it|locked by another process|database.*locked' "$folder/said"; then echo locked
         elif grep -qi 'no space left on device' "$folder/said"; then echo "no space is left"
         else echo "$kin ended with $1"
         fi
@@ -174,7 +186,8 @@ free_inodes=$(df -Pi . 2>/dev/null | sed -n '2s/^[^ ]*  *[0-9]*  *[0-9]*  *\([0-
 [ -z "$free_kib" ] || [ "$free_kib" -ge "$least_kib" ] || end failed "only $((free_kib / 1024)) MiB are free in it; $((least_kib / 1024)) are wanted before an upgrade"
 [ -z "$free_inodes" ] || [ "$free_inodes" = 0 ] || [ "$free_inodes" -ge "$least_inodes" ] || end failed "only $free_inodes inodes are free in it; $least_inodes are wanted"
 
-if [ "$what" = upgrade ] && broken; then
+if broken; then
+    [ "$what" = upgrade ] || end ok "an earlier run was interrupted: an upgrade repairs that first; what it finds then is not known yet"
     echo "vzq: repaired an interrupted run"
     patiently repair
     [ "$means" = ok ] || end failed "an interrupted run could not be repaired: $means"
@@ -182,7 +195,9 @@ fi
 patiently refresh
 [ "$means" = ok ] || end failed "its package lists could not be read: $means"
 if [ $kin = apt ] && grep -qE '^(E:|W: Failed to fetch|Err:)' "$folder/said"; then end failed "its package lists could not be read: $(grep -m1 -E '^(E:|W: Failed|Err:)' "$folder/said")"; fi
-pending "$@" >"$folder/pending" || end failed "what can be upgraded could not be listed"
+listed() { pending "$@" >"$folder/pending"; }
+patiently listed "$@"
+[ "$means" = ok ] || end failed "what can be upgraded could not be listed: $means"
 count=$(grep -c . "$folder/pending")
 echo "vzq: pending $count"
 sed 's/^/vzq: would /' "$folder/pending" | head -n 500
@@ -198,8 +213,9 @@ comm -13 "$folder/before" "$folder/after" | sed 's/^/vzq: + /'
 failures | sort | comm -13 "$(sort -o "$folder/failed-before" "$folder/failed-before"; echo "$folder/failed-before")" - | sed 's/^/vzq: failcnt /'
 if [ "$means" = reboot ] || [ -e run/reboot-required ] || [ -e var/run/reboot-required ] || [ -e run/reboot-needed ]; then
     echo "vzq: reboot wanted"
-elif command -v needs-restarting >/dev/null 2>&1 && ! needs-restarting -r >/dev/null 2>&1; then
-    echo "vzq: reboot wanted"
+elif command -v needs-restarting >/dev/null 2>&1; then
+    needs-restarting -r >/dev/null 2>&1
+    [ $? != 1 ] || echo "vzq: reboot wanted"
 fi
 case $means in ok|reboot) end ok "upgraded" ;; esac
 broken && end failed "$means; its package database is left half-way, the next run repairs it"
