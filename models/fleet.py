@@ -43,6 +43,7 @@ class Node(SQLModel, table=True):
     lost_at: datetime | None = Field(default=None, sa_type=Instant)  # when a person said so; what it shows since then counts
     seen_at: datetime | None = Field(default=None, sa_type=Instant)  # last successful look
     labels: dict[str, str] = Field(default_factory=dict, sa_type=JSON)  # what orders may ask for, e.g. disk=ssd
+    proxy: str = ""  # http://HOST:PORT through which package managers in its containers reach their mirrors
     domain: str = ""  # failure domain: rack, power feed; a customer's containers are spread over them
     containers_max: int | None = None  # at most so many, whatever room there is
     foreign_containers: int = 0  # what was on it without a row when it was last looked at: it takes room all the same

@@ -79,7 +79,7 @@ KINDS: dict[str, Kind] = {
     "migrate-container": Kind(
         "migrate", Load.MOVE_OUT, Rank.MOVE, attempts=8, deadline=timedelta(hours=24), load_there=Load.MOVE_IN, interrupts=True, undisturbed=True
     ),
-    "update-container": Kind("update", Load.UPDATE, Rank.ROLLOUT, attempts=3, deadline=timedelta(hours=24)),
+    "update-container": Kind("update", Load.UPDATE, Rank.ROLLOUT, attempts=3, deadline=timedelta(hours=24), interrupts=True),
     "adopt-container": Kind("provision", Load.EXEC, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "clear-debris": Kind("provision", Load.CREATE, Rank.UPKEEP, attempts=3, deadline=timedelta(hours=1)),
     "exec-batch": Kind("exec", Load.EXEC, Rank.ORDER, attempts=20, deadline=timedelta(days=1)),  # tries to get through; it runs once
@@ -89,6 +89,7 @@ KINDS: dict[str, Kind] = {
     "enrol-node": Kind("inspect", Load.NONE, Rank.ORDER, attempts=1, deadline=timedelta(minutes=10)),
     "observe-node": Kind("inspect", Load.LOOK, Rank.UPKEEP, attempts=3, deadline=timedelta(minutes=30)),
     "check-migration": Kind("inspect", Load.LOOK, Rank.ORDER, attempts=3, deadline=timedelta(minutes=10)),
+    "check-update": Kind("inspect", Load.EXEC, Rank.ORDER, attempts=3, deadline=timedelta(hours=1)),
     "look-at-container": Kind("inspect", Load.LOOK, Rank.ORDER, attempts=3, deadline=timedelta(minutes=10)),
     "check-queue": Kind("inspect", Load.NONE, Rank.UPKEEP, attempts=1, deadline=timedelta(hours=1)),
 }

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationInfo, field_validator
 
-from models.updates import Manner
+from models.updates import Manner, Packages
 from models.whitelist import Address, CtId, HostName, JobId, Password, Word
 from models.windows import next_opening, open_until, read_window, read_zone
 
@@ -289,6 +289,13 @@ class UpdateContainer(_Verb, Manner):
     kind: Literal["update-container"] = "update-container"
 
 
+class CheckUpdate(_Verb):
+    """Ask its package manager what would be upgraded; only its lists are read anew."""
+
+    kind: Literal["check-update"] = "check-update"
+    action: Packages = Packages()
+
+
 class _Move(_Verb):
     to: Word | None = Field(None, description="Node to move it to; chosen by free capacity if left out.")
     mode: Literal["online", "offline", "online-else-offline"] = Field(
@@ -377,6 +384,7 @@ Order = Annotated[
     | RebootNode
     | MigrateContainer
     | CheckMigration
+    | CheckUpdate
     | AdoptContainer
     | ClearDebris
     | QuarantineContainer

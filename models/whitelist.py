@@ -14,6 +14,7 @@ LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 DESCRIPTION = re.compile(r"[A-Za-z0-9 ._:,@=+/-]{0,255}")  # facts §4.5: the set that survives unescaped
+PROXY = re.compile(rf"https?://(?:(?:{LABEL})(?:\.{LABEL})*|\[(?P<six>[0-9a-f:]+)\]):(?P<port>[0-9]{{1,5}})")
 JOB_ID = re.compile(r"[0-9A-Z]{26}")  # a ULID
 PASSWORD = re.compile(r"[!-~]{8,128}")  # printable ASCII without blanks: one line of chpasswd
 
@@ -37,11 +38,22 @@ def _unicast(text: str) -> str:
     return str(address)
 
 
+def _proxy(text: str) -> str:
+    """http(s)://HOST:PORT; no credentials, for it stands in command lines and logs."""
+    match = PROXY.fullmatch(text)
+    if match is None or not 1 <= int(match["port"]) <= 65_535:
+        raise ValueError(f"{text[:60]!r} is not a proxy; write http://HOST:PORT or https://HOST:PORT, without user, password or path")
+    if match["six"]:
+        ip_address(match["six"])
+    return text
+
+
 # 1..100 are reserved by OpenVZ, the top of the range is vzctl's own limit (facts §1).
 CtId = Annotated[int, Field(strict=True, ge=101, le=2_147_483_644)]
 HostName = Annotated[str, _matching(HOSTNAME, "a host name (letters, digits, '-' and '.')")]
 Word = Annotated[str, _matching(WORD, "a plain name (letters, digits, '.', '_' and '-'; 1 to 64 characters)")]
 Description = Annotated[str, _matching(DESCRIPTION, "free of quotes, '$', '\\' and the like (letters, digits, ' ._:,@=+/-')")]
+Proxy = Annotated[str, AfterValidator(_proxy)]
 Address = Annotated[str, AfterValidator(_unicast)]
 JobId = Annotated[str, _matching(JOB_ID, "a job id (26 digits and capital letters)")]
 Password = Annotated[str, _matching(PASSWORD, "a password of 8 to 128 printable characters without blanks")]

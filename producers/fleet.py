@@ -63,10 +63,10 @@ def _must_be_quiet(session: Session, node: Node) -> None:
 
 
 def change_node(session: Session, node: Node, wanted: dict[str, Any], *, by: str, because: str, now: datetime) -> None:
-    """State, labels, failure domain, most containers; what is not in `wanted` stays. Raises Refusal."""
+    """State, labels, failure domain, mirror proxy, most containers; what is not in `wanted` stays. Raises Refusal."""
     if "state" in wanted:
         turn(session, node, NodeState(wanted["state"]), by=by, because=because, now=now)
-    described = {name: wanted[name] for name in ("labels", "domain", "containers_max") if name in wanted}
+    described = {name: wanted[name] for name in ("labels", "domain", "proxy", "containers_max") if name in wanted}
     if "containers_max" in described:
         described["containers_max"] = described["containers_max"] or None
     if described:

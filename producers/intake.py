@@ -18,6 +18,7 @@ from models.orders import (
     VERB_ORDERS,
     AdoptContainer,
     CheckMigration,
+    CheckUpdate,
     ClearDebris,
     CreateContainer,
     EnrolNode,
@@ -39,6 +40,7 @@ from producers.passwords import generate
 from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom
 from producers.reserve import check, reserve
 from producers.strays import prepare as prepare_stray
+from producers.update_checks import prepare as prepare_check
 from producers.verbs import prepare
 
 KEYS = "vzq_keys"  # in a session's `info`: the jobs that its transaction has accepted, by key
@@ -146,6 +148,8 @@ class Intake:
                 return prepare_stray(session, order, job)
             case ExecBatch():
                 return prepare_exec(self._database, session, order, job)
+            case CheckUpdate():
+                return prepare_check(session, order, job)
             case MigrateContainer() | CheckMigration():
                 return prepare_move(self._database, session, order, job, now=job.accepted_at)
             case _ if isinstance(order, VERB_ORDERS):

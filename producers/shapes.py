@@ -96,6 +96,7 @@ def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: in
         "seen_at": stamp(node.seen_at),
         "labels": node.labels,
         "domain": node.domain,
+        "proxy": node.proxy,
         "containers_max": node.containers_max,
         "abilities": node.abilities,
     }

@@ -109,7 +109,7 @@ class Claims:
         if job.kind == "observe-node":
             open_moves = select(Job.id).where(col(Job.state).in_(set(State) - FINAL), Job.kind == "migrate-container")  # index job_due
             claim.moves = tuple(session.exec(open_moves).all())
-        if job.kind == "check-migration":  # it stands in no container's line, and so has no ctid of its own
+        if job.kind in ("check-migration", "check-update"):  # it stands in no container's line, and so has no ctid of its own
             claim.container = session.get(Container, job.order["ctid"])
         elif job.rules.placed:
             claim.container, claim.addresses = reservation(session, job)

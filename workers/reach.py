@@ -1,12 +1,15 @@
 """Ask a container's own address whether it answers, from where the customer stands: outside the node."""
 
 import asyncio
+from ipaddress import ip_address
 
+import httpx
 from icmplib import ICMPLibError, async_ping
 
 from models.errors import Permanent
 
 PATIENCE_S = 1.0
+PAGE_S = 5.0
 
 
 async def answers(address: str, probe: str, *, patience_s: float = PATIENCE_S) -> bool:
@@ -54,3 +57,25 @@ async def _tcp(address: str, port: int, patience_s: float) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
+
+
+async def takes_connections(address: str, port: int, *, patience_s: float = PATIENCE_S) -> bool:
+    """Somebody listens there. That is less than an answer, but most services wait to be spoken to."""
+    try:
+        async with asyncio.timeout(patience_s):
+            _, writer = await asyncio.open_connection(address, port)
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return True
+
+
+async def page_answers(address: str, port: int, path: str, status: int, *, patience_s: float = PAGE_S) -> str:
+    """Why this page does not answer with this status; empty: it does. Redirections are not followed: what they say is an answer too."""
+    host = f"[{address}]" if ip_address(address).version == 6 else address
+    url = f"http://{host}:{port}{path}"
+    try:
+        async with asyncio.timeout(patience_s), httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
+            return "" if answer.status_code == status else f"{url} answered {answer.status_code} instead of {status}"
+    except (httpx.HTTPError, OSError, TimeoutError) as error:
+        return f"{url} did not answer ({type(error).__name__})"

@@ -234,7 +234,7 @@ class Runs:
         hand = Hand(claim, link, driver, clock=self._world.clock, meters=self._world.meters, watch=watch)
         plan = PLANS[claim.job.kind](claim, Tools(link, self._world.vault, hand.began, self._world.answers, hand.recall), driver)
         hand.stoppable = plan.stoppable_steps
-        if watch is not None:
+        if watch is not None and plan.critical_steps:  # an update that restarts nothing needs no probe
             watch.begin(plan.critical_steps)
         return plan, hand
 

@@ -46,6 +46,7 @@ class Step(Generic[S]):
     locks: bool = True  # the command takes the container's lock
     stoppable: bool = False  # a cancel may end the command with all its processes: what it leaves half done is what undo expects
     critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
+    unless: Callable[[], bool] | None = None  # not taken where this holds: what it depends on is known only once earlier steps have ended
     node: str = ""  # on which node the command runs; empty: the job's own
 
 
@@ -130,7 +131,7 @@ async def carry_out(plan: Plan[S], direction: Direction, journal: Journal, node:
 def _all_hold(steps: Sequence[Step[S] | Wait], sight: S) -> None:
     """What one step brought about may be undone by the time of the last: the node rebooted, somebody stopped the container. Raises Retryable."""
     for step in steps:
-        if isinstance(step, Step) and step.holds is not None and not step.holds(sight):
+        if isinstance(step, Step) and step.holds is not None and not (_passed_over(step) or step.holds(sight)):
             raise Retryable(f"{step.name} does not hold any more: container {sight.ctid} was changed meanwhile, or its node rebooted")
 
 
@@ -143,6 +144,8 @@ async def _mind_the_pivot(plan: Plan[S], direction: Direction, sight: S, journal
 
 
 async def _bring_about(step: Step[S], direction: Direction, sight: S, journal: Journal, node: Node[S], *, progress: float, pivot: bool) -> S:
+    if _passed_over(step):
+        return sight
     for _ in range(TRIES):
         if _holds(step, direction, sight, journal):
             return sight
@@ -229,6 +232,10 @@ async def _wait(step: Wait, journal: Journal, node: Node[S], *, progress: float)
     if step.otherwise:
         raise Permanent(f"{step.name}: not after {limit}; {step.otherwise}")
     raise Retryable(f"{step.name}: not after {limit}", after=timedelta(seconds=10))
+
+
+def _passed_over(step: Step[S]) -> bool:
+    return step.unless is not None and step.unless()
 
 
 def _holds(step: Step[S], direction: Direction, sight: S, journal: Journal) -> bool:

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.simnode import processes
-
 FILE = "var/lib/packages.sim"
 LOCK = "var/lib/packages.lock"
 TRACE = "var/log/packages.sim"  # a line whenever something of the package manager begins or ends to work on the database
@@ -105,9 +103,10 @@ class Book:
             return 1
         try:
             pid = int((self.private / LOCK).read_text())
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return None
-        return pid if processes.alive(pid) else None  # the kernel gives back what a killed process held
+        return None if state in "ZX" else pid  # the kernel gives back what a killed process held, buried or not
 
     def trace(self, pid: int, tool: str, word: str) -> None:
         path = self.private / TRACE

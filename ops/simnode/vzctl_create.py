@@ -97,7 +97,7 @@ async def _create(call: Call, ctid: int, wishes: dict[str, list[str]], making: M
     if private.exists() and any(private.iterdir()):
         raise Refused(44, f"Private area already exists in {node.sandbox.shown(private)}")
     layout = wishes.get("--layout", [conf.get("VE_LAYOUT") or ("simfs" if making.conf_is_ours else "ploop")])[-1]
-    if layout != "simfs":
+    if layout != "simfs" and not (layout == "ploop" and node.flavour.openvz and node.flavour.ploop):
         raise Refused(99, NO_PLOOP)
     name = wishes.get("--ostemplate", [conf.get("OSTEMPLATE") or node.default("DEF_OSTEMPLATE")])[-1]
     if not name:
@@ -114,7 +114,7 @@ async def _create(call: Call, ctid: int, wishes: dict[str, list[str]], making: M
     await call.phase("private")
     await call.out(f"Creating container private area ({name})")
     await _fill(call, ctid, *found, making=making)
-    await _postcreate(call, ctid, conf, wishes, found[0], conf_is_ours=making.conf_is_ours)
+    await _postcreate(call, ctid, conf, wishes, found[0], layout=layout, conf_is_ours=making.conf_is_ours)
     return 0
 
 
@@ -177,7 +177,9 @@ async def _fill(call: Call, ctid: int, template: Template, tarball: Path, *, mak
     await call.phase("renamed")
 
 
-async def _postcreate(call: Call, ctid: int, conf: Conf, wishes: dict[str, list[str]], template: Template, *, conf_is_ours: bool) -> None:
+async def _postcreate(
+    call: Call, ctid: int, conf: Conf, wishes: dict[str, list[str]], template: Template, *, layout: str, conf_is_ours: bool
+) -> None:
     node = call.node
     await call.out("Performing postcreate actions")
     node.sandbox.mount_point(ctid).mkdir(exist_ok=True)
@@ -186,7 +188,7 @@ async def _postcreate(call: Call, ctid: int, conf: Conf, wishes: dict[str, list[
         await call.noise(line)
     conf.set("VE_ROOT", "/vz/root/$VEID")
     conf.set("VE_PRIVATE", "/vz/private/$VEID")
-    conf.set("VE_LAYOUT", "simfs")
+    conf.set("VE_LAYOUT", layout)
     conf.set("OSTEMPLATE", template.name)
     if conf_is_ours:
         conf.set("ORIGIN_SAMPLE", wishes.get("--config", [node.default("CONFIGFILE")])[-1])

@@ -184,6 +184,7 @@ class Node(BaseModel):
     slots: dict[str, int]
     labels: dict[str, str]
     domain: str
+    proxy: str
     broken_until: datetime | None
     finding: str
     finding_why: str

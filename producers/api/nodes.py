@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
 from models.fleet import Node, NodeState
-from models.whitelist import Word
+from models.whitelist import Proxy, Word
 from producers.api import answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
@@ -43,6 +43,9 @@ class NodeChange(BaseModel):
     )
     labels: Annotated[dict[Word, Word], Field(max_length=32)] | None = Field(None, description="All labels, in place of those it has.")
     domain: Word | Literal[""] | None = Field(None, description="Failure domain: rack, power feed.")
+    proxy: Proxy | Literal[""] | None = Field(
+        None, description="http://HOST:PORT through which package managers in its containers reach their mirrors; empty: none."
+    )
     containers_max: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(None, description="At most so many containers; 0: no limit.")
 
 

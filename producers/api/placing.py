@@ -35,6 +35,7 @@ SCOPES = {  # the rest is what billing orders
     "exec-batch": Scope.OPERATE,  # root in customers' containers
     "migrate-container": Scope.OPERATE,
     "check-migration": Scope.OPERATE,
+    "check-update": Scope.OPERATE,
 }
 assert SCOPES.keys() <= KINDS.keys()  # noqa: S101 - a kind that is renamed must not lose its lock
 WHOLE_HOUSE = {*SCOPES}  # kinds that no token of a single customer may order

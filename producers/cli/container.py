@@ -17,6 +17,7 @@ from producers.cli.options import Because, By, Json, Timeout, Wait, ordered
 from producers.cli.screen import as_json, clock_time, facts, say, short, table
 from producers.cli.sizes import as_size
 from producers.cli.story import COLUMNS, RIGHT, rows
+from producers.cli.updates import updates
 from producers.downtime import Wanted, downtime_s, month_of, outage_shape, outages
 from producers.refusals import BadOrder
 from producers.shapes import container_shape, job_shape, standing_of
@@ -104,6 +105,7 @@ def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id 
 
 
 add_verbs(app)
+app.command()(updates)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import typer
 
 from models.jobs import Job
 from models.lifecycle import State
-from models.orders import CheckMigration, MigrateContainer
+from models.orders import CheckMigration, MigrateContainer, Order
 from producers.cli import door
 from producers.cli.door import elsewhere
 from producers.cli.failures import FAILED, REFUSED
@@ -51,7 +51,7 @@ def migrate(
 
 def _look(order: CheckMigration, *, key: str, by: str, because: str, json: bool) -> int:
     """See the check through and tell what it found; the exit code."""
-    job = _seen_through_there(order, key=key, because=because) if elsewhere() else _seen_through(order, key=key, by=by, because=because)
+    job = seen_through_there(order, key=key, because=because) if elsewhere() else seen_through(order, key=key, by=by, because=because)
     refusals = job.result.get("refusals", [])
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **job.result})
@@ -68,7 +68,8 @@ def _look(order: CheckMigration, *, key: str, by: str, because: str, json: bool)
     return REFUSED if refusals else 0
 
 
-def _seen_through(order: CheckMigration, *, key: str, by: str, because: str) -> Job:
+def seen_through(order: Order, *, key: str, by: str, because: str) -> Job:
+    """The job of an order, at its end."""
     with door.house() as house:
         with house.database.write() as session:
             accepted = house.intake.submit(session, order, by=asker(by), because=because, key=key)
@@ -78,7 +79,8 @@ def _seen_through(order: CheckMigration, *, key: str, by: str, because: str) -> 
         return see_through(house.database, accepted.job.id, quiet=True)
 
 
-def _seen_through_there(order: CheckMigration, *, key: str, because: str) -> Job:
+def seen_through_there(order: Order, *, key: str, because: str) -> Job:
+    """The same on another host, over its API."""
     from producers.cli.follow import Quiet  # noqa: PLC0415 - needs httpx
     from producers.cli.remote import api  # noqa: PLC0415
 

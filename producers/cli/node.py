@@ -4,6 +4,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
@@ -12,6 +13,7 @@ from models.jobs import Job
 from models.kinds import DEFAULT_SLOTS
 from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
+from models.whitelist import Proxy, Word
 from producers.audit import audit
 from producers.cli import door
 from producers.cli.door import elsewhere
@@ -22,12 +24,14 @@ from producers.cli.order import place_one
 from producers.cli.relocation import evacuate, return_
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share
-from producers.fleet import node_shapes, turn
+from producers.fleet import change_node, node_shapes, turn
 from producers.house import House
 from producers.refusals import BadOrder, Refusal
 
 app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at them, drain them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
+PROXY: TypeAdapter[str] = TypeAdapter(Proxy)
+WORD: TypeAdapter[str] = TypeAdapter(Word)
 UNKNOWN = "SHA256:" + "A" * 43  # stands for a fingerprint that is not known yet while the rest of the order is checked
 ADVICE = {  # by the class of the job's last error
     "Unreachable": "see that sshd runs there, that host and port are right, and that this host's key (`vzq key`) is in root's authorized_keys",
@@ -133,6 +137,37 @@ def activate(name: Name, by: By = "", because: Because = "", json: Json = False)
 
 
 @app.command()
+def describe(
+    name: Name,
+    *,
+    proxy: Annotated[
+        str | None, typer.Option(metavar="URL", help="http://HOST:PORT for the package managers in its containers; '' for none.", show_default=False)
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="Failure domain: rack, power feed; '' for none.", show_default=False)] = None,
+    containers_max: Annotated[int | None, typer.Option(min=0, help="At most so many containers; 0: no limit.", show_default=False)] = None,
+    by: By = "",
+    because: Because = "",
+    json: Json = False,
+) -> None:
+    """Say what a node is good for and how its containers reach their mirrors; what is not given stays."""
+    wanted: dict[str, Any] = {"proxy": proxy, "domain": domain, "containers_max": containers_max}
+    wanted = {field: value for field, value in wanted.items() if value is not None}
+    for field, kind in (("proxy", PROXY), ("domain", WORD)):
+        if wanted.get(field):
+            try:
+                kind.validate_python(wanted[field])
+            except ValidationError as error:
+                raise BadOrder({f"--{field}": str(error.errors()[0]["msg"]).removeprefix("Value error, ")}) from None
+    if not wanted:
+        raise BadOrder({"--proxy": "nothing is to be changed; give --proxy, --domain or --containers-max"})
+    with door.database() as database, database.write() as session:
+        node = _node(session, name, writing=True)
+        change_node(session, node, wanted, by=asker(by), because=because, now=database.now(session))
+        shape = node_shapes(session, [node])[0]
+    as_json(shape) if json else _show(node, shape)
+
+
+@app.command()
 def lost(name: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Say that a node is gone for good: its jobs go elsewhere or end, and nothing starts there unseen if it comes back."""
     _turn(name, NodeState.LOST, by=by, because=because, json=json)
@@ -230,6 +265,7 @@ def _show(node: Node, shape: dict[str, Any]) -> None:
         ("disk", as_share(shape["disk_taken"], node.disk_bytes)),
         ("templates", ", ".join(map(str, can.get("templates", [])))),
         ("slots", ", ".join(f"{node.slots_for(load)} {load}" for load in DEFAULT_SLOTS)),
+        ("mirror proxy", node.proxy),
         ("finding", f"{node.finding}: {node.finding_why}" if node.finding else ""),
         ("broken until", clock_time(node.broken_until)),
         ("last seen", clock_time(node.seen_at)),

@@ -320,8 +320,10 @@ class VerbHouse:
 
 
 @contextlib.asynccontextmanager
-async def house_in(folder: Path, template: Path, *, speed: float = 0.001, probes: Path | None = None) -> AsyncIterator[VerbHouse]:
-    house = VerbHouse(folder, template, speed=speed, probes=probes)
+async def house_in(
+    folder: Path, template: Path, *, speed: float = 0.001, probes: Path | None = None, kind: type[VerbHouse] = VerbHouse
+) -> AsyncIterator[VerbHouse]:
+    house = kind(folder, template, speed=speed, probes=probes)
     try:
         await house.open()
         yield house

@@ -186,11 +186,29 @@ free_inodes=$(df -Pi . 2>/dev/null | sed -n '2s/^[^ ]*  *[0-9]*  *[0-9]*  *\([0-
 [ -z "$free_kib" ] || [ "$free_kib" -ge "$least_kib" ] || end failed "only $((free_kib / 1024)) MiB are free in it; $((least_kib / 1024)) are wanted before an upgrade"
 [ -z "$free_inodes" ] || [ "$free_inodes" = 0 ] || [ "$free_inodes" -ge "$least_inodes" ] || end failed "only $free_inodes inodes are free in it; $least_inodes are wanted"
 
+done_with() {  # OUTCOME WHY: the difference first
+    installed >"$folder/after"
+    comm -23 "$folder/before" "$folder/after" | sed 's/^/vzq: - /'
+    comm -13 "$folder/before" "$folder/after" | sed 's/^/vzq: + /'
+    failures | sort | comm -13 "$folder/failed-before" - | sed 's/^/vzq: failcnt /'
+    if [ "$means" = reboot ] || [ -e run/reboot-required ] || [ -e var/run/reboot-required ] || [ -e run/reboot-needed ]; then
+        echo "vzq: reboot wanted"
+    elif command -v needs-restarting >/dev/null 2>&1; then
+        needs-restarting -r >/dev/null 2>&1
+        [ $? != 1 ] || echo "vzq: reboot wanted"
+    fi
+    end "$@"
+}
+
+installed >"$folder/before"
+failures | sort >"$folder/failed-before"
+repaired=no
 if broken; then
     [ "$what" = upgrade ] || end ok "an earlier run was interrupted: an upgrade repairs that first; what it finds then is not known yet"
     echo "vzq: repaired an interrupted run"
+    repaired=yes
     patiently repair
-    [ "$means" = ok ] || end failed "an interrupted run could not be repaired: $means"
+    [ "$means" = ok ] || done_with failed "an interrupted run could not be repaired: $means"
 fi
 patiently refresh
 [ "$means" = ok ] || end failed "its package lists could not be read: $means"
@@ -201,22 +219,13 @@ patiently listed "$@"
 count=$(grep -c . "$folder/pending")
 echo "vzq: pending $count"
 sed 's/^/vzq: would /' "$folder/pending" | head -n 500
-[ "$count" -gt 0 ] || end up-to-date "nothing to upgrade"
-[ "$what" = upgrade ] || end ok "$count to upgrade"
-
-installed >"$folder/before"
-failures >"$folder/failed-before"
-patiently upgrade "$@"
-installed >"$folder/after"
-comm -23 "$folder/before" "$folder/after" | sed 's/^/vzq: - /'
-comm -13 "$folder/before" "$folder/after" | sed 's/^/vzq: + /'
-failures | sort | comm -13 "$(sort -o "$folder/failed-before" "$folder/failed-before"; echo "$folder/failed-before")" - | sed 's/^/vzq: failcnt /'
-if [ "$means" = reboot ] || [ -e run/reboot-required ] || [ -e var/run/reboot-required ] || [ -e run/reboot-needed ]; then
-    echo "vzq: reboot wanted"
-elif command -v needs-restarting >/dev/null 2>&1; then
-    needs-restarting -r >/dev/null 2>&1
-    [ $? != 1 ] || echo "vzq: reboot wanted"
+[ "$what" = upgrade ] || [ "$count" = 0 ] || end ok "$count to upgrade"
+if [ "$count" = 0 ]; then
+    [ $repaired = no ] || done_with ok "an interrupted run was brought to its end, and there is nothing more to upgrade"
+    done_with up-to-date "nothing to upgrade"
 fi
-case $means in ok|reboot) end ok "upgraded" ;; esac
-broken && end failed "$means; its package database is left half-way, the next run repairs it"
-end failed "$means"
+
+patiently upgrade "$@"
+case $means in ok|reboot) done_with ok "upgraded" ;; esac
+broken && done_with failed "$means; its package database is left half-way, the next run repairs it"
+done_with failed "$means"

@@ -73,6 +73,8 @@ def read_sight(answer: Finished) -> Sight:
         boot_id=said.text("boot_id"),
         aside=said.text("aside") or None,
         left_by=said.text("left_by") or None,
+        snapshots=tuple(said.all("snapshot")),
+        current_snapshot=said.text("snapshot_now"),
     )
 
 

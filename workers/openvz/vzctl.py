@@ -33,6 +33,8 @@ _STOP = timedelta(minutes=6)  # STOP_TIMEOUT 120 s, then 60 s for the kill, twic
 _CREATE = timedelta(minutes=30)  # a slow disk unpacks some GB
 _DESTROY = timedelta(minutes=15)
 _SCRIPT = timedelta(minutes=3)  # over the script's own time-out: the grace of its end, a slow node
+_SNAPSHOT = timedelta(minutes=5)
+_MERGE = timedelta(hours=1)  # all that was written since is copied
 _USAGE = timedelta(minutes=10)  # counting some millions of files
 
 
@@ -237,6 +239,18 @@ class Vzctl:
         """A container that halted by itself stays mounted, and destroy refuses it (41)."""
         return Command("umount", ["vzctl", "umount", _id(ctid)], timeout=_QUICK)
 
+    def snapshot(self, ctid: int, name: str) -> Command:
+        """Of the files of a ploop container, under an id of ours; what runs in it goes on unfrozen. A look shows whether it is there."""
+        return Command("snapshot", ["vzctl", "snapshot", _id(ctid), "--id", _uuid(name), "--name", "vzq", "--skip-suspend"], timeout=_SNAPSHOT)
+
+    def snapshot_switch(self, ctid: int, name: str) -> Command:
+        """Back to this snapshot; what is not in another one is lost. The container is stopped afterwards."""
+        return Command("snapshot-switch", ["vzctl", "snapshot-switch", _id(ctid), "--id", _uuid(name), "--skip-resume"], timeout=_SNAPSHOT)
+
+    def snapshot_delete(self, ctid: int, name: str) -> Command:
+        """Merge it away; takes long where much was written since."""
+        return Command("snapshot-delete", ["vzctl", "snapshot-delete", _id(ctid), "--id", _uuid(name)], timeout=_MERGE)
+
     def exec_true(self, ctid: int) -> Command:
         """Does a command inside answer? Judged by what it prints, not by the exit code alone."""
         return Command("exec-true", ["vzctl", "exec2", _id(ctid), f"echo {ALIVE}"], timeout=timedelta(seconds=60))
@@ -320,6 +334,12 @@ def _job(job: str) -> str:
     if not JOB_ID.fullmatch(job):
         raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
     return job
+
+
+def _uuid(name: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name):
+        raise Permanent(f"{name[:40]!r} is not the id of a snapshot; nothing was sent")
+    return name
 
 
 def _layout(layout: str) -> str:

@@ -18,6 +18,7 @@ from workers.plans.quarantine import quarantine
 from workers.plans.reboot import Reboot
 from workers.plans.seen import look_at
 from workers.plans.update import update
+from workers.plans.update_check import check_update
 from workers.plans.verbs import VERB_PLANS, ContainerPlan
 
 
@@ -68,6 +69,7 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
     "enrol-node": _enrol,
     "observe-node": _observe,
     "check-migration": check_migration,
+    "check-update": check_update,
     "look-at-container": _look,
     "check-queue": _check,
 }

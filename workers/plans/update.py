@@ -1,42 +1,56 @@
-"""update-container: something runs inside, over stdin, and what came of it is told in the job's result.
+"""update-container: packages are upgraded or a script runs inside, and what came of it is told in the job's result.
 
-Nothing of it can be taken back here: a script that failed half-way has changed what it has changed. The result's
-`outcome` says how it ended, in the words in which roll-outs count (models/campaign_states.py).
+What ran half-way has changed what it has changed; only with `revert` there is a way back (update_snapshot.py). The
+result's `outcome` says how it ended, in the words in which roll-outs count (models/campaign_states.py).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from models.campaign_states import Outcome
-from models.errors import Concluded, Locked, NodeFault, Permanent, Retryable, Unsure
+from models.errors import Concluded, JobError, Locked, Retryable
 from models.orders import UpdateContainer
 from models.spans import span
 from models.standing import Standing
-from models.updates import Health, Reboot, Script
+from models.updates import Packages, Reboot, Script
 from workers.claims import Claim
 from workers.commands import Command
-from workers.openvz import inside
+from workers.openvz import inside, packages, services
 from workers.openvz.driver import Driver, Sight
-from workers.plans.container import Subject
+from workers.plans.container import ANSWER_WITHIN, EXEC_WITHIN, Subject
+from workers.plans.update_health import PATIENCE, Checks
+from workers.plans.update_snapshot import Snapshots
 from workers.steps import Plan, Step, Wait
 from workers.tools import Tools
 
 LOOK_AGAIN = timedelta(seconds=30)  # at a container that has to be waited for
-HEALTH = timedelta(seconds=60)  # how long the health command may take
 HEAD, TAIL = 16_384, 49_152  # characters of output that are kept with the job
 AT_ONCE = timedelta(minutes=1)  # a verdict is there or it is not
 
 
 def update(claim: Claim, tools: Tools, driver: Driver) -> Plan:
-    """Run the script, then see that the container is well."""
+    """Run it, restart the container where that is wanted, then see that it is well."""
     order = UpdateContainer.model_validate(claim.job.order)
-    script = _doable(order)
-    run = _Run(order, script, Subject.of(claim, tools, driver), driver, tools, claim.job.id)
-    do: list[Step | Wait] = [replace(run.subject.step("script", run.command, None), locks=False), Wait("verdict", run.verdict, AT_ONCE)]
+    subject, job = Subject.of(claim, tools, driver), claim.job.id
+    proxy = claim.node.proxy if claim.node is not None else ""
+    checks = Checks(order.health, subject, driver, tools, job)
+    snapshots = Snapshots(subject, driver, job, tools.began)
+    run = _Run(order, subject, driver, tools, job, checks, snapshots, proxy)
+    do: list[Step | Wait] = []
+    if order.snapshot:
+        do.append(snapshots.take())
+    if order.health is not None and order.health.services:
+        do += [run.inside("services", services.SCRIPT), Wait("services-known", run.services_known, AT_ONCE)]
+    do += [replace(subject.step("script", run.command, None), locks=False), Wait("verdict", run.verdict, AT_ONCE)]
+    if order.reboot is not Reboot.NEVER:
+        do += run.restart()
     if order.health is not None:
-        do.append(Wait("health", run.healthy, span(order.health.within), every=timedelta(seconds=2), late=run.regressed))
-    return Plan(do=do, check=run.ready, result=lambda _: run.result(Outcome.OK))
+        do.append(Wait("health", checks.hold, span(order.health.within), every=timedelta(seconds=2), late=run.regressed))
+    if order.snapshot:
+        do.append(snapshots.forget())
+    undo = snapshots.way_back() if order.revert else [snapshots.forget_unused()] if order.snapshot else []
+    return Plan(do=do, undo=undo, check=run.ready, result=lambda _: run.result(Outcome.OK))
 
 
 @dataclass
@@ -44,19 +58,32 @@ class _Run:
     """One order being carried out; what it learned on the way goes into the result."""
 
     order: UpdateContainer
-    script: Script
     subject: Subject
     driver: Driver
     tools: Tools
     job: str
+    checks: Checks
+    snapshots: Snapshots
+    proxy: str
     told: inside.Ended | None = None
     output: str = ""
+    report: packages.Report = field(default_factory=lambda: packages.report(""))
 
     def command(self, _sight: Sight) -> Command:
-        """The script, as its node is told to run it."""
-        script = self.script
-        words = inside.Script(script.text, script.interpreter, script.arguments, span(script.timeout))
-        return self.driver.run_script(self.subject.ct, words, self.job)
+        """What was ordered, as the node is told to run it."""
+        action = self.order.action
+        if isinstance(action, Packages):
+            script = packages.upgrade(action, proxy=self.proxy)
+        else:
+            script = inside.Script(action.text, action.interpreter, action.arguments, span(action.timeout))
+        return self.driver.run_script(self.subject.ct, script, self.job)
+
+    def inside(self, name: str, text: str) -> Step:
+        """A step of ours inside that changes nothing, but is asked once: its answer is how it was before."""
+        command = self.driver.run_script(self.subject.ct, inside.Script(text, timeout=PATIENCE), self.job)
+        return replace(self.subject.step(name, lambda _: command, None), locks=False)
+
+    # -- may it be touched ------------------------------------------------------------------------------------------
 
     def ready(self, sight: Sight) -> None:
         """Raises Concluded for a container that is to be skipped as it stands, Locked for one that is to be waited for."""
@@ -71,64 +98,124 @@ class _Run:
             self._not_now(unready.stopped, f"{where} does not run")
         if sight.locked_by is not None:
             self._not_now(unready.locked, f"{where} is locked by {sight.locked_by}")
+        if self.order.snapshot and sight.layout != "ploop":
+            self._skip(f"{where} has the layout {sight.layout or 'simfs'}, of which no snapshot can be taken; nothing was touched")
 
     def _not_now(self, choice: str, why: str) -> None:
         if choice == "wait":
             raise Locked(f"{why}; the order says to wait", after=LOOK_AGAIN)
-        raise Concluded(f"{why}; the order says to skip it", result={"outcome": Outcome.SKIPPED})
+        self._skip(f"{why}; the order says to skip it")
 
-    async def verdict(self) -> bool:
-        """What the script said of itself; raises Concluded when it failed."""
-        answer = await self.tools.recall("script")
-        if answer is None:
-            raise Retryable(f"what the script in container {self.subject.ct} said cannot be had from its node any more")
-        self.told, self.output = self.driver.told(answer), _bounded(answer.out)
-        if self.told.code not in (0, self.script.up_to_date_code):
-            why = f"{self._how(self.told)} in container {self.subject.ct}; what it changed until then stays"
-            raise Concluded(why, result=self.result(Outcome.FAILED))
+    def _skip(self, why: str) -> NoReturn:
+        raise Concluded(why, result={"outcome": Outcome.SKIPPED})
+
+    async def services_known(self) -> bool:
+        """Which services ran before; raises Concluded where nobody in it can tell."""
+        answer = await self.tools.recall("services")
+        before = services.running(answer.out) if answer is not None else None
+        if before is None:
+            where = f"container {self.subject.ct}"
+            self._skip(
+                f"{where} has no list of its services (no systemd, OpenRC or service --status-all); leave out health.services; nothing was changed"
+            )
+        self.checks.before = before
         return True
 
-    def _how(self, told: inside.Ended) -> str:
-        if told.outcome == "timed-out":
-            return f"the script was ended after {self.script.timeout}"
+    # -- what came of it --------------------------------------------------------------------------------------------
+
+    async def verdict(self) -> bool:
+        """What was said inside; raises Concluded when it failed, or was skipped there."""
+        answer = await self.tools.recall("script")
+        if answer is None:
+            raise Retryable(f"what was said in container {self.subject.ct} cannot be had from its node any more")
+        self.told, self.output, self.report = self.driver.told(answer), _bounded(answer.out), packages.report(answer.out)
+        outcome, why = self._packages() if isinstance(self.order.action, Packages) else self._script(self.order.action)
+        if outcome is Outcome.FAILED:
+            raise Concluded(f"{why} in container {self.subject.ct}; {self._what_now()}", result=self.result(outcome))
+        if outcome is Outcome.SKIPPED:
+            raise Concluded(f"container {self.subject.ct}: {why}", result=self.result(outcome))
+        return True
+
+    def _packages(self) -> tuple[Outcome, str]:
+        if self.report.outcome is not None:
+            return self.report.outcome, self.report.why
+        return Outcome.FAILED, self._how(f"the upgrade was ended after {self.order.action.timeout}", "the upgrade did not say how it ended, exit")
+
+    def _script(self, action: Script) -> tuple[Outcome, str]:
+        code = self.told.code if self.told is not None else None
+        if code == 0:
+            return Outcome.OK, ""
+        if code is not None and code == action.up_to_date_code:
+            return Outcome.UP_TO_DATE, ""
+        return Outcome.FAILED, self._how(f"the script was ended after {action.timeout}", "the script exited with")
+
+    def _how(self, late: str, ended: str) -> str:
+        if self.told is not None and self.told.outcome == "timed-out":
+            return late
         lines = self.output.strip().splitlines()
-        return f"the script exited with {told.code}" + (f" ({lines[-1][:200]})" if lines else "")
+        return f"{ended} {self.told.code if self.told else None}" + (f" ({lines[-1][:200]})" if lines else "")
 
-    async def healthy(self) -> bool:
-        """All that the health check asks for holds."""
-        health = self.order.health
-        if health is None:
-            return True
-        address = self.subject.addresses[0] if self.subject.addresses else ""
-        for port in health.tcp:
-            if not address or not await self.tools.answers(address, f"tcp:{port}"):
-                return False
-        return health.command is None or await self._says_well(health)
+    def _what_now(self) -> str:
+        if self.order.revert:
+            return f"it goes back to the snapshot {self.snapshots.before}; what was written since is kept in {self.snapshots.bad}"
+        if self.order.snapshot:
+            return f"what it changed until then stays, and so does the snapshot {self.snapshots.before}"
+        return "what it changed until then stays"
 
-    async def _says_well(self, health: Health) -> bool:
-        command = self.driver.run_script(self.subject.ct, inside.Script(health.command or "", timeout=HEALTH), self.job)
-        answer = await self.tools.run(command, patience=command.timeout)
-        try:
-            self.driver.judge(command, answer)
-        except NodeFault:
-            raise
-        except (Retryable, Unsure, Permanent):
-            return False
-        return self.driver.told(answer).code == 0
+    # -- afterwards -------------------------------------------------------------------------------------------------
 
-    def regressed(self) -> Concluded:
+    def restart(self) -> list[Step | Wait]:
+        """Down and up again, if that is wanted; known only after the verdict."""
+        subject = self.subject
+        stop = replace(subject.stop(), holds=None, critical=True, unless=self._goes_on)
+        start = replace(subject.step("start", lambda _: self.driver.start(subject.ct), lambda s: s.running), unless=self._goes_on)
+
+        async def executes() -> bool:
+            return self._goes_on() or await subject.executes()
+
+        async def answers() -> bool:
+            return self._goes_on() or await subject.reachable()
+
+        return [
+            stop,
+            start,
+            Wait("exec", executes, EXEC_WITHIN, late=self.not_back),
+            Wait("answer", answers, ANSWER_WITHIN, every=timedelta(milliseconds=100), late=self.not_back),
+        ]
+
+    def _goes_on(self) -> bool:
+        """No restart is wanted."""
+        return not (self.order.reboot is Reboot.ALWAYS or (self.order.reboot is Reboot.IF_WANTED and self.report.reboot))
+
+    def not_back(self) -> JobError:
+        """It was restarted, and does not answer."""
+        return self._regressed("it did not come back after the restart")
+
+    def regressed(self) -> JobError:
         """It was done, and the container is not well."""
         within = self.order.health.within if self.order.health else ""
-        return Concluded(
-            f"container {self.subject.ct} is not well {within} after the update; the update itself stays", result=self.result(Outcome.REGRESSED)
-        )
+        return self._regressed(f"{self.checks.ill} ({within} after the update)")
+
+    def _regressed(self, why: str) -> Concluded:
+        what = self._what_now() if self.order.snapshot else "the update itself stays"
+        return Concluded(f"container {self.subject.ct} is not well: {why}; {what}", result=self.result(Outcome.REGRESSED) | {"ill": why})
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """What the job tells."""
+        action, report = self.order.action, self.report
         code = self.told.code if self.told is not None else None
-        if outcome is Outcome.OK and code == self.script.up_to_date_code:
-            outcome = Outcome.UP_TO_DATE
-        return {"ctid": self.subject.ct, "outcome": str(outcome), "code": code, "output": self.output}
+        if outcome is Outcome.OK:
+            up_to_date = report.outcome is Outcome.UP_TO_DATE if isinstance(action, Packages) else code not in (None, 0)
+            outcome = Outcome.UP_TO_DATE if up_to_date else outcome
+        told: dict[str, Any] = {"ctid": self.subject.ct, "outcome": str(outcome), "code": code, "output": self.output}
+        if isinstance(action, Packages):
+            told |= {"family": report.family, "pending": report.pending, "changes": list(report.changes), "repaired": report.repaired}
+            told |= {"beancounters": list(report.failures)} if report.failures else {}
+        if self.order.reboot is not Reboot.NEVER or report.reboot:
+            told |= {"reboot": {"wanted": report.reboot, "done": not self._goes_on() and outcome not in (Outcome.FAILED, Outcome.SKIPPED)}}
+        if self.order.snapshot and outcome in (Outcome.FAILED, Outcome.REGRESSED):
+            told |= {"snapshots": {"before": self.snapshots.before, **({"bad": self.snapshots.bad} if self.order.revert else {})}}
+        return told
 
 
 def _bounded(output: str) -> str:
@@ -136,15 +223,3 @@ def _bounded(output: str) -> str:
     if len(output) <= HEAD + TAIL:
         return output
     return f"{output[:HEAD]}\n[… {len(output) - HEAD - TAIL} characters are left out …]\n{output[-TAIL:]}"
-
-
-def _doable(order: UpdateContainer) -> Script:
-    """The script; raises Permanent for what this version cannot do, before anything is touched."""
-    if not isinstance(order.action, Script):
-        raise Permanent("this worker runs scripts only; write the upgrade as a script, or bring the worker up to date")
-    lacking = [name for name, wanted in (("snapshot", order.snapshot), ("reboot", order.reboot is not Reboot.NEVER)) if wanted]
-    health = order.health
-    lacking += [f"health.{name}" for name in ("http", "services") if health is not None and getattr(health, name)]
-    if lacking:
-        raise Permanent(f"this worker cannot do {', '.join(lacking)}; leave it out, or bring the worker up to date")
-    return order.action

@@ -235,6 +235,7 @@ def upgrade() -> None:
         sa.Column("lost_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("proxy", sa.String(), nullable=False),
         sa.Column("domain", sa.String(), nullable=False),
         sa.Column("containers_max", sa.Integer(), nullable=True),
         sa.Column("foreign_containers", sa.Integer(), nullable=False),
