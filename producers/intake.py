@@ -28,6 +28,7 @@ from models.orders import (
     ObserveNode,
     Order,
     QuarantineContainer,
+    RebootNode,
     ReinstallContainer,
     SetPassword,
 )
@@ -37,6 +38,7 @@ from producers.chart import chart
 from producers.inside import prepare as prepare_exec
 from producers.moves import prepare as prepare_move
 from producers.passwords import generate
+from producers.reboots import prepare as prepare_reboot
 from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom
 from producers.reserve import check, reserve
 from producers.strays import prepare as prepare_stray
@@ -142,7 +144,7 @@ class Intake:
         return ""
 
     def _prepare(self, session: Session, job: Job, order: Order) -> str:
-        """An order about containers that are there."""
+        """An order about containers that are there, or the node under them."""
         match order:
             case AdoptContainer() | ClearDebris() | QuarantineContainer():
                 return prepare_stray(session, order, job)
@@ -150,6 +152,8 @@ class Intake:
                 return prepare_exec(self._database, session, order, job)
             case CheckUpdate():
                 return prepare_check(session, order, job)
+            case RebootNode():
+                return prepare_reboot(session, order, job)
             case MigrateContainer() | CheckMigration():
                 return prepare_move(self._database, session, order, job, now=job.accepted_at)
             case _ if isinstance(order, VERB_ORDERS):

@@ -23,6 +23,7 @@ from models.lifecycle import FINAL, State
 from models.pauses import Pause, Reach
 from models.signatures import Signature
 from producers.dispatcher import Went
+from producers.relocations.errors import forecast_errors
 from producers.snapshot import WORKER_SILENT
 
 log = structlog.get_logger(__name__)
@@ -125,6 +126,17 @@ def _campaigns(session: Session) -> Iterator[Metric]:
     for kind, outcome, count in session.execute(counted.where(running).group_by(col(Campaign.kind), col(Target.outcome))):
         targets.add_metric([kind, outcome], count)
     yield targets
+    length = GaugeMetricFamily("vzq_campaign_forecast_error_ratio", "Actual by foretold length less 1, of the last that ended", labels=["kind"])
+    gap = GaugeMetricFamily(
+        "vzq_campaign_forecast_gap_error_seconds", "Median of measured less foretold gap, of the last that ended", labels=["kind"]
+    )
+    for error in forecast_errors(session):
+        if error.ratio is not None:
+            length.add_metric([error.kind], error.ratio)
+        if error.gap_s is not None:
+            gap.add_metric([error.kind], error.gap_s)
+    yield length
+    yield gap
 
 
 class DispatcherMeters:

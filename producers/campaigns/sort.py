@@ -21,14 +21,17 @@ from producers.campaigns.rules import Rules
 
 @dataclass(frozen=True)
 class Unready:
-    """Why a target cannot be started now, and whether it is skipped for that or waited for."""
+    """Why a target cannot be started now, and whether it is left out for that or waited for."""
 
     why: str
     skip: bool
+    counts_as: Outcome = Outcome.SKIPPED  # where it is left out
 
 
 class Sort(Protocol):
     """One kind of campaign. Raises ValueError where a stored specification cannot be read any more."""
+
+    refused: Outcome  # what a target counts as whose order the intake refuses
 
     def rules(self, campaign: Campaign) -> Rules:
         """What the decision goes by."""

@@ -97,7 +97,7 @@ class Step:
         campaign.look_at = min(self.now + LOOK_SELDOM, decision.until or self.now + LOOK_SELDOM)
 
     def _start(self, starting: Sequence[Target]) -> int:
-        """Place the orders; what cannot be ordered any more is skipped with the reason, and makes room at once."""
+        """Place the orders; what cannot be ordered any more is left out with the reason, and makes room at once."""
         if not starting:
             return 0
         wave = starting[0].wave
@@ -114,7 +114,7 @@ class Step:
         self.session.add(target)
         unready = self.unready.get(target.place)
         if unready is not None:
-            target.outcome, target.reason, target.ended_at = Outcome.SKIPPED, unready.why, self.now
+            target.outcome, target.reason, target.ended_at = unready.counts_as, unready.why, self.now
             return False
         campaign = self.campaign
         key = f"campaign:{campaign.id}:{target.place}"
@@ -123,7 +123,7 @@ class Step:
         try:
             job = self.intake.submit(self.session, order, by=campaign.producer, because=because, key=key, campaign=campaign.id).job
         except Refusal as refusal:
-            target.outcome, target.reason, target.ended_at = Outcome.SKIPPED, str(refusal), self.now
+            target.outcome, target.reason, target.ended_at = self.sort.refused, str(refusal), self.now
             return False
         target.outcome, target.reason, target.job_id = Outcome.IN_FLIGHT, "", job.id
         target.node, target.begun_at = job.node or target.node, self.now

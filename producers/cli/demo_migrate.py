@@ -60,7 +60,7 @@ def _play(embedded: Embedded) -> Copies:
         warn(f"{SOURCE} was not emptied; see `vzq campaign list`")
         raise typer.Exit(FAILED)
     say("")
-    say("and the nodes are asked what runs on them, and what would start if they were rebooted")
+    say("the nodes are asked what runs on them, and what would start at a reboot")
     with embedded.house.database.read() as session:
         book = {one.ctid: one.node for one in session.exec(select(Container).where(Container.state == ContainerState.PRESENT)).all()}
     try:
@@ -156,18 +156,18 @@ def explained(outage: Outage | None, visits: Visits) -> list[str]:
     freeze, resolution = float(outage.parts.get("freeze_s") or 0.0), outage.resolution_s or 0.0
     network, client = outage.gap_s - freeze, visits.silence_s - outage.gap_s
     second = (
-        f"{network:+.3f}  network: its address leaves {SOURCE} and answers on {TARGET}, the first answer comes back"
+        f"{network:+.3f}  network set-up: its address leaves {SOURCE} and answers on {TARGET}"
         if network >= 0
-        else f"{network:+.3f}  vzmigrate's clock runs already before it is frozen and still after it is let go"
+        else f"{network:+.3f}  vzmigrate's clock starts before the freeze and ends after it"
     )
     return [
         "",
         "why they differ, part by part:",
-        f" {freeze:.3f}  freeze: suspended, dumped, copied, restored; vzmigrate's figure is this alone",
+        f" {freeze:.3f}  freeze: suspended, dumped, copied, restored: all that vzmigrate counts",
         second,
-        f"={outage.gap_s:.3f}  what the probe saw; {resolution:.3f} of it is its resolution: the distance of its questions",
-        f"{client:+.3f}  the client asks at other moments, every {EVERY_S * 1000:.0f} ms; before the move it waited {visits.usual_s:.3f} at most",
-        f"={visits.silence_s:.3f}  what the client saw",
+        f"={outage.gap_s:.3f}  the probe's gap; {resolution:.3f} of it is its resolution, between two questions",
+        f"{client:+.3f}  the client asks at other moments; unhindered it waits {visits.usual_s:.3f} at most",
+        f"={visits.silence_s:.3f}  the client's silence",
     ]
 
 

@@ -78,7 +78,8 @@ def _play(embedded: Embedded, number: int) -> tuple[list[str], str]:
     runs = time.monotonic()
     say("first run: the update has a fault that shows in one canary")
     first = _run(embedded, "broken-update", WRONG.format(bad=_hostname(BAD)) + UPDATE.format(release=1))
-    say(_no_way_back(embedded))
+    for line in _no_way_back(embedded):
+        say(line)
     say("")
     say("second run: the update is mended")
     second = _run(embedded, "mended-update", UPDATE.format(release=2))
@@ -148,14 +149,12 @@ def _run(embedded: Embedded, name: str, text: str) -> Ran:
     )
 
 
-def _no_way_back(embedded: Embedded) -> str:
+def _no_way_back(embedded: Embedded) -> list[str]:
     """Why nothing is reverted: a snapshot needs ploop."""
     with embedded.house.database.read() as session:
-        able = sorted(node.name for node in session.exec(select(Node)).all() if node.abilities.get("ploop"))
-    kept = "what the script changed until it failed stays, and the report names the container"
-    if able:
-        return f"its specification asks for no snapshot, so nothing is reverted: {kept}"
-    return f"these nodes have no ploop, so no layout here takes snapshots and nothing is reverted: {kept}"
+        able = any(node.abilities.get("ploop") for node in session.exec(select(Node)).all())
+    why = "its specification asks for no snapshot" if able else "these nodes have no ploop, and no other layout takes snapshots"
+    return [f"  nothing is reverted: {why};", "  what the script changed until it failed stays, and the report names the container"]
 
 
 # -- the fleet before the first run -------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from models.campaign_states import BAD, Outcome
+from models.campaigns import Target
 from models.clock import stamp
 from models.database import Database
 from models.fleet import Node, NodeState
@@ -152,9 +154,11 @@ def _carry_out(spec: RelocationSpec, tell: Callable[[Database, Session, Relocati
         house.bell.wake()
         if how.json and not how.wait:
             as_json({"campaign": campaign_id, **shape})
+        elif campaign_id is None and not how.json:
+            say("nothing has to move")
         elif not how.json:
             _summary(shape)
-            say(campaign_id or "nothing has to move")
+            say(campaign_id)
         if how.wait:
             raise typer.Exit(see_through(house.database, campaign_id, json=how.json, left_on=left_on))
 
@@ -164,6 +168,8 @@ def see_through(database: Database, campaign_id: str | None, *, json: bool = Fal
     from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
     code = follow(database, campaign_id, json=json, pause=pause) if campaign_id is not None else 0
+    if campaign_id is not None and not json:
+        _left_out(database, campaign_id)
     if left_on:
         with database.read() as session:
             left, node = relocations.left_on(session, left_on), session.get(Node, left_on)
@@ -172,6 +178,15 @@ def see_through(database: Database, campaign_id: str | None, *, json: bool = Fal
             say(f"{left_on}: {left} containers, {state}")
         return code or (GUARD if left else 0)
     return code
+
+
+def _left_out(database: Database, campaign_id: str) -> None:
+    """Say of each that did not move why, the first ones."""
+    with database.read() as session:
+        query = select(Target).where(Target.campaign_id == campaign_id, col(Target.outcome).in_(BAD | {Outcome.SKIPPED}))
+        bad = session.exec(query.order_by(col(Target.place)).limit(SHOWN)).all()
+    for target in bad:
+        say(f"  {f'container {target.ctid}' if target.ctid is not None else f'node {target.node}'} {target.outcome}: {target.reason}")
 
 
 def _shape(relocation: Relocation) -> dict[str, Any]:

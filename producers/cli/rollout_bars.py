@@ -32,7 +32,7 @@ class Bars:
         nodes = sorted({target.node for target in targets})
         rows = [(f"wave {wave}", [one for one in targets if one.wave == wave]) for wave in waves]
         rows += [(node, [one for one in targets if one.node == node]) for node in nodes[:MOST]]
-        end = f", ends about {clock_time(ends_at)}" if ends_at else ""
+        end = f", ends about {clock_time(ends_at)}" if ends_at and not campaign.over else ""
         head = Text(clean(f"{campaign.name}: {campaign.state}{end}; {campaign.why}"), "bold")
         self._live.update(Group(head, _grid(rows)), refresh=True)
 

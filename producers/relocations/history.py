@@ -39,9 +39,10 @@ class History:
 def history(session: Session) -> History:
     """Of the last moves that were done (indexes of job.kind's newest ids and outages' ids)."""
     jobs = session.exec(select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)).all()
-    measured = select(Outage).where(Outage.cause == KIND, col(Outage.gap_s).is_not(None)).order_by(col(Outage.id).desc()).limit(LAST_ONES)
+    outages = session.exec(select(Outage).where(Outage.cause == KIND).order_by(col(Outage.id).desc()).limit(LAST_ONES)).all()
     lengths = [(job.ctid, (job.ended_at - job.accepted_at).total_seconds()) for job in jobs if job.ctid is not None and job.ended_at is not None]
-    gaps = [(outage.ctid, outage.gap_s) for outage in session.exec(measured).all() if outage.gap_s is not None]
+    ctids = {outage.job_id: outage.ctid for outage in outages if outage.job_id is not None}
+    gaps = [(ctids[job_id], gap) for job_id, gap in gaps_of_jobs(outages).items()]
     return History(
         lengths={ctid: timedelta(seconds=length) for ctid, length in _medians(lengths).items()},
         gaps_s=_medians(gaps),
@@ -49,6 +50,16 @@ def history(session: Session) -> History:
         usual_gap_s=median([gap for _, gap in gaps]) if gaps else UNKNOWN_GAP_S,
         guessed=not gaps,
     )
+
+
+def gaps_of_jobs(outages: Sequence[Outage]) -> dict[str, float]:
+    """By job: how long all its intervals together were; none for a job of which one was not measured."""
+    found: dict[str, float] = {}
+    unmeasured = {outage.job_id for outage in outages if outage.gap_s is None}
+    for outage in outages:
+        if outage.job_id is not None and outage.job_id not in unmeasured:
+            found[outage.job_id] = found.get(outage.job_id, 0.0) + (outage.gap_s or 0.0)
+    return found
 
 
 def _medians(pairs: Sequence[tuple[int, float]]) -> dict[int, float]:

@@ -27,7 +27,7 @@ def spec_of(campaign: Campaign) -> RelocationSpec:
 
 
 def rules_of(spec: RelocationSpec, *, speed: int | None = None, speed_per_node: int | None = None, more: int = 0) -> Rules:
-    """What the decision goes by. A container that is left out uses the budget up like one that failed: the node is not empty."""
+    """What the decision goes by. A container that is refused a place counts as failed: the node is not empty."""
     bad = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.REGRESSED})
     return Rules(
         budget=Budget(most=spec.failures, counts=bad, more=more),
@@ -40,6 +40,8 @@ def rules_of(spec: RelocationSpec, *, speed: int | None = None, speed_per_node: 
 
 class RelocationSort:
     """The Sort of evacuations, returns, rebalancings and rolling reboots."""
+
+    refused = Outcome.FAILED  # it stays where it should not
 
     def rules(self, campaign: Campaign) -> Rules:
         return rules_of(spec_of(campaign), speed=campaign.speed, speed_per_node=campaign.speed_per_node, more=campaign.more_failures)
@@ -99,4 +101,4 @@ def _node_unready(name: str, there: Mapping[int, Container], nodes: Mapping[str,
     if name not in nodes:
         return Unready("it is no longer enrolled", skip=True)
     left = sum(one.node == name for one in there.values())
-    return Unready(f"{left} containers are still on it", skip=False) if left else None
+    return Unready(f"{left} containers are still on it", skip=True, counts_as=Outcome.FAILED) if left else None

@@ -28,6 +28,8 @@ OPEN = [state for state in State if state not in FINAL]
 class RolloutSort:
     """The Sort of roll-outs."""
 
+    refused = Outcome.SKIPPED
+
     def rules(self, campaign: Campaign) -> Rules:
         return rules_of(spec_of(campaign), speed=campaign.speed, speed_per_node=campaign.speed_per_node, more=campaign.more_failures)
 

@@ -1,0 +1,1 @@
+"""Nodes are emptied, filled again, evened out and rebooted."""
