@@ -139,12 +139,14 @@ class Intake:
                 if session.get(Node, order.node) is None:
                     raise BadOrder({"node": f"there is no node {order.node!r}; see `vzq node list`"})
                 job.node = order.node
+            case RebootNode():
+                return prepare_reboot(session, order, job)
             case _:
                 return self._prepare(session, job, order)
         return ""
 
     def _prepare(self, session: Session, job: Job, order: Order) -> str:
-        """An order about containers that are there, or the node under them."""
+        """An order about containers that are there."""
         match order:
             case AdoptContainer() | ClearDebris() | QuarantineContainer():
                 return prepare_stray(session, order, job)
@@ -152,8 +154,6 @@ class Intake:
                 return prepare_exec(self._database, session, order, job)
             case CheckUpdate():
                 return prepare_check(session, order, job)
-            case RebootNode():
-                return prepare_reboot(session, order, job)
             case MigrateContainer() | CheckMigration():
                 return prepare_move(self._database, session, order, job, now=job.accepted_at)
             case _ if isinstance(order, VERB_ORDERS):

@@ -70,6 +70,17 @@ def test_service_and_worker_killed_in_the_middle_change_nothing(fleet: Fleet) ->
     fleet.empty()
 
 
+def test_a_rolling_reboot_empties_a_node_reboots_it_and_fills_it_again(fleet: Fleet) -> None:
+    there, before = fleet.put(2, "n1"), fleet.boot("n1")
+    went = fleet.vzq("fleet", "reboot", "n1", "--wait", "--failures", "2")
+    assert went.returncode == 0, went
+    assert fleet.boot("n1") != before
+    assert fleet.on("n1") == there
+    assert fleet.once(there)
+    assert fleet.node("n1").state is NodeState.ACTIVE
+    fleet.empty()
+
+
 def test_a_fleet_is_evened_out_as_its_plan_said(fleet: Fleet) -> None:
     there = fleet.put(4, "n1", plan="large")
     plan = fleet.vzq("fleet", "rebalance", "n1", "n2", "--margin", "4", "--plan", "--json")
