@@ -53,7 +53,7 @@ async def yum(call: "Call", book: Book) -> int:
         return 100 if wanted else 0
     if command in ("update", "upgrade"):
         return await _upgrade(call, book, list(wanted), failed=1)
-    return 0 if command == "makecache" else 1
+    return 0 if command in ("makecache", "clean") else 1
 
 
 async def _yum_locked(call: "Call", book: Book, *, at_once: bool) -> int:

@@ -67,7 +67,8 @@ repair() {
 refresh() {
     case $kin in
     apt) $apt update ;;
-    dnf|yum) $kin -q --setopt=exit_on_lock=1 makecache ;;
+    dnf) dnf -q --refresh --setopt=exit_on_lock=1 --setopt=skip_if_unavailable=False makecache ;;  # else lists of two days ago are fresh enough for it
+    yum) yum -q --setopt=exit_on_lock=1 clean expire-cache && yum -q --setopt=exit_on_lock=1 makecache ;;
     zypper) zypper -n ref ;;  # a key that nobody has accepted there is an error: it is not for us to trust it
     apk) apk --wait "$patience" update ;;
     esac
@@ -226,6 +227,9 @@ if [ "$count" = 0 ]; then
 fi
 
 patiently upgrade "$@"
+if [ "$means" = ok ] && [ $repaired = no ] && installed | cmp -s - "$folder/before"; then
+    done_with up-to-date "nothing was upgraded: what is pending is held back by what it depends on"
+fi
 case $means in ok|reboot) done_with ok "upgraded" ;; esac
 broken && done_with failed "$means; its package database is left half-way, the next run repairs it"
 done_with failed "$means"
