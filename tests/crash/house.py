@@ -21,6 +21,7 @@ from models.kinds import KINDS
 from models.lifecycle import State
 from models.orders import ORDER
 from models.vault import Vault, make_key_file
+from producers.admission import TRIAL_AFTER
 from producers.dispatcher import Dispatcher
 from producers.intake import Intake
 from producers.jobs import cancel
@@ -278,10 +279,16 @@ class CrashHouse:
     def next_moment(self) -> float:
         """Seconds until something can be due in the books; a dispatcher that polls would find nothing until then."""
         state, lease, due = self.asked("state, lease_until, due_at")
-        moments = [lease] if lease else [due] if state in (State.QUEUED, State.UNDOING) else []
-        moments += [row[0] for row in self.ground.spy.execute("select broken_until from node where broken_until is not null")]
-        waits = [(datetime.fromisoformat(moment).replace(tzinfo=UTC) - self.clock.now()).total_seconds() for moment in moments]
-        return min([30.0, *(wait for wait in waits if wait > 0 or not lease)])
+        own = [self._seconds_to(moment) for moment in ([lease] if lease else [due] if state in (State.QUEUED, State.UNDOING) else [])]
+        breakers = [self._seconds_to(row[0]) for row in self.ground.spy.execute("select broken_until from node where broken_until is not null")]
+        trial = TRIAL_AFTER.total_seconds()  # nobody looks at nodes here, so a pause that is over ends with a trial
+        held = [wait if wait > 0 else wait + trial for wait in breakers if wait + trial > 0]
+        if held and not lease and own and own[0] <= 0:
+            return min(30.0, *held)
+        return min([30.0, *held, *(wait for wait in own if wait > 0 or not lease)])
+
+    def _seconds_to(self, moment: str) -> float:
+        return (datetime.fromisoformat(moment).replace(tzinfo=UTC) - self.clock.now()).total_seconds()
 
     def tell(self, line: str) -> None:
         self.story.append(f"{self.clock.monotonic() - 1000:9.2f} {line}")
