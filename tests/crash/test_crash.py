@@ -94,7 +94,7 @@ def test_a_stranger_keeps_the_id_it_took(ground: Ground, own_id: bool) -> None:
 
 
 def test_a_job_that_workers_die_of_again_and_again_is_stuck_and_a_person_gets_it_out(ground: Ground) -> None:
-    deaths = tuple(Fault(at, "die") for at in range(14, 78, 8))
+    deaths = tuple(Fault(at, "die") for at in range(14, 102, 11))  # each falls behind a claim: one that dies before it has taken nothing
     played = sound(play(ground, Case(0, deaths, choices=("go-on",) * 8)))
     assert played.state == State.DONE
     assert any("poisoned → stuck" in line for line in played.story)
