@@ -13,8 +13,8 @@ ARGS ?=
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/.runs  ## install into .venv and show what vzq does, on simulated nodes (ARGS="orders", "migrate", "rollout" for one part)
-	@$(BIN)/vzq demo $(ARGS)
+demo: $(VENV)/.runs  ## install into .venv and carry out 30 orders on simulated nodes (ARGS="--orders 100 --keep"); `vzq demo` shows more
+	@$(BIN)/vzq demo orders $(ARGS)
 
 up: $(VENV)/.runs  ## bring up a house with three simulated nodes, until Ctrl-C (ARGS="--lab 3 --state DIR")
 	@$(BIN)/vzq up $(if $(ARGS),$(ARGS),--lab 3)

@@ -75,5 +75,5 @@ def test_the_commands_answer_from_there(programs: Path, tmp_path: Path) -> None:
 def test_the_demo_runs_from_there_even_beside_a_folder_called_models(programs: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "__init__.py").write_text("raise ImportError('not ours')\n")
-    said = run(programs / "vzq", "demo", "--orders", "2", "--nodes", "1", "--speed", "0", cwd=tmp_path)
+    said = run(programs / "vzq", "demo", "orders", "--orders", "2", "--nodes", "1", "--speed", "0", cwd=tmp_path)
     assert said.splitlines()[-1] == "2 of 2 orders done, 2 containers running, 0 lost, 0 doubled"
