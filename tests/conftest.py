@@ -26,6 +26,16 @@ def _log_of_its_own() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(autouse=True)
+def _environment_of_its_own() -> Iterator[None]:
+    """`vzq --database` and the like put what they are told into the environment, where the next test's house would find it."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("VZQ_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("VZQ_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

@@ -38,7 +38,7 @@ class PlanSizes(BaseModel):
     inodes: Annotated[int, Field(strict=True, ge=1, le=2_000_000_000)] | None = None
     cpus: int = Field(1, strict=True, ge=1, le=1024)
     cpuunits: int = Field(1000, strict=True, ge=8, le=500_000, description="Share of processor time against other containers.")
-    downtime_month_s: float | None = Field(None, ge=0, le=2_700_000, description="Planned downtime a month; no limit if left out.")
+    downtime_month_s: float | None = Field(None, strict=True, ge=0, le=2_700_000, description="Planned downtime a month; no limit if left out.")
 
 
 class PoolRange(BaseModel):

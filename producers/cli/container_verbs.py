@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from models.orders import VERB_ORDERS, Order
+from models.orders import VERB_ORDERS, Order, UpdateContainer
 from producers.cli import door
 from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker, ordered
@@ -37,6 +37,8 @@ NOT_OPTIONS = {"kind", "site", "ctid"}  # which verb it is, and where the contai
 def add_verbs(app: typer.Typer) -> None:
     """Give `app` a command for every order about a container that exists."""
     for order in VERB_ORDERS:
+        if order is UpdateContainer:
+            continue  # an update has more to say than options hold: `vzq rollout`
         name = str(order.model_fields["kind"].default).removesuffix("-container")
         app.command(name)(_command(order))
 

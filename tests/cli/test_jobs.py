@@ -73,7 +73,7 @@ def test_every_field_of_the_order_has_its_option(vzq: Vzq, fleet: Database) -> N
         "kind": "create-container", "plan": "small", "template": "busybox-mini-x86_64", "hostname": "web1.example.net", "pool": "public",
         "ctid": 2001, "node": "n2", "name": "web1", "customer": "acme", "nameservers": ["192.0.2.53"], "searchdomain": "example.net", "site": "main",
         "wait_for_capacity": True, "password": "(sealed)", "labels": {"tier": "web", "team": "shop"}, "require": {}, "spread": True,
-        "generate_password": False,
+        "generate_password": False, "pools": [],
     }  # fmt: skip
 
 

@@ -148,7 +148,8 @@ async def test_the_codes_of_zypper_are_understood(ward: Ward, family: str) -> No
     await ward.tell(family, pending=PENDING, code=102)
     told = await ward.upgrade(family)
     assert (told.outcome, told.reboot) == (Outcome.OK, True), ward.said
-    await ward.tell(family, pending=PENDING, code=103)  # it upgraded itself: once more
+    newer = {name: pending | {"version": "10.0-r1"} for name, pending in PENDING.items()}
+    await ward.tell(family, pending=newer, code=103)  # it upgraded itself: once more
     assert (await ward.upgrade(family)).outcome is Outcome.OK, ward.said
 
 

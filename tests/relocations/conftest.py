@@ -13,6 +13,7 @@ from models.campaigns import Campaign, Target
 from models.fleet import Container, ContainerState, Node
 from models.lifecycle import State
 from models.orders import TerminateContainer
+from models.standing import Standing
 from tests.stories.place import Place
 
 VZQ = [sys.executable, "-m", "producers.cli"]
@@ -34,7 +35,7 @@ class Fleet(Place):
     def empty(self) -> None:
         """What earlier stories left is of no concern: every node is active again, and nothing runs on any."""
         with self.house.database.write() as session:
-            rows = session.exec(select(Container).where(Container.state == ContainerState.PRESENT)).all()
+            rows = session.exec(select(Container).where(Container.state == ContainerState.PRESENT, Container.standing != Standing.TERMINATED)).all()
         for node in self.nodes:
             self.ctl(node.name, "clear")
             self.vzq("node", "activate", node.name)
