@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from models.lifecycle import State
-from models.standing import VERBS, Standing, after
+from models.standing import Standing, after
 from producers.refusals import BadOrder, Refusal
 from tests.verbs.house import VerbHouse
-from tests.verbs.walk import LAST_ADDRESS, Pairs, Place, R, allowed, given
+from tests.verbs.walk import LAST_ADDRESS, VERBS, Pairs, Place, R, allowed, given
 
 WALKERS = 6
 
@@ -83,4 +83,5 @@ def words(verb: str) -> dict[str, object]:
     return {
         "resize-container": {"plan": "large"}, "set-password": {"password": "S3cret-pw"}, "set-hostname": {"hostname": "x"},
         "set-nameservers": {"nameservers": ["10.0.0.1"]}, "rename-container": {"name": "x"}, "remove-address": {"address": "10.0.0.1"},
+        "update-container": {"action": {"do": "script", "text": "true", "interpreter": "sh"}},
     }.get(verb, {})  # fmt: skip

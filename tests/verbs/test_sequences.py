@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from models.lifecycle import State
-from models.standing import VERBS, Standing, after
+from models.standing import Standing, after
 from producers.refusals import Refusal
 from tests.verbs import walk
 from tests.verbs.house import VerbHouse, house_in
