@@ -13,6 +13,7 @@ from models.standing import Standing, after
 from producers.refusals import Refusal
 from tests.verbs import walk
 from tests.verbs.house import VerbHouse, house_in
+from tests.verbs.walk import VERBS
 
 FAULTS = [
     None,
