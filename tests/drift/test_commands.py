@@ -13,9 +13,9 @@ from models.findings import Finding
 from models.fleet import Container, ContainerState
 from models.jobs import Job
 from producers.metrics import FromDatabase
-from tests.cli.conftest import Vzq, database, fleet, state, vzq
+from tests.cli.conftest import Vzq, database, fleet, founded, state, vzq
 
-__all__ = ["database", "fleet", "state", "vzq"]
+__all__ = ["database", "fleet", "founded", "state", "vzq"]
 NOW = datetime.now(UTC)
 
 

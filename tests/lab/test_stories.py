@@ -177,5 +177,5 @@ def test_a_machine_where_nobody_listens_is_no_node(lab: Lab) -> None:
 
 
 def test_what_nobody_can_make_is_refused_before_anything_changes(lab: Lab) -> None:
-    with pytest.raises(BadOrder, match=f"known: {TEMPLATE}"):
+    with pytest.raises(BadOrder, match=f"known: .*{TEMPLATE}"):
         lab.create(template="beos")
