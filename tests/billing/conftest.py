@@ -114,7 +114,7 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(server_folder: Path) -> Iterator[Up]:
     state, said, where = server_folder / "shop", server_folder / "shop.out", f"127.0.0.1:{free_port()}"
     with said.open("wb") as out:

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +50,6 @@ def _played(seeds: range) -> list[Played]:
 def many(seeds: range, processes: int) -> Iterator[Played]:
     """The cases of these seeds, as they come to their ends."""
     chunks = [seeds[place : place + AT_ONCE] for place in range(0, len(seeds), AT_ONCE)]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for chunk in pool.imap_unordered(_played, chunks):
-            yield from chunk
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:  # it says so when a process dies
+        for chunk in as_completed([pool.submit(_played, chunk) for chunk in chunks]):
+            yield from chunk.result()

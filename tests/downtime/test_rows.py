@@ -9,9 +9,10 @@ from models.fleet import Container, ContainerState
 from models.lifecycle import State
 from models.outages import UNKNOWN, Outage
 from tests.factories import make_job
-from workers.probe.intervals import Answer, measure
-from workers.probe.outages import Finding, rows
+from workers.probe.intervals import Answer
+from workers.probe.outages import rows
 from workers.probe.record import Told
+from workers.probe.watch import found
 
 pytestmark = pytest.mark.quick
 BEGUN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -25,9 +26,11 @@ def told(*down: tuple[float, float], until: float = 10.0, critical: float | None
     return Told(BEGUN, 0.0, "boot", "icmp", answers, [] if critical is None else [critical])
 
 
-def written(seen: Told, *, result: dict[str, Any] | None = None, touched: bool = True, state: State = State.DONE) -> list[Outage]:
+def written(
+    seen: Told, *, result: dict[str, Any] | None = None, touched: bool = True, state: State = State.DONE, let_go_at: float | None = None
+) -> list[Outage]:
     job = make_job("restart-container", state=state, ctid=1001, result=result or {})
-    finding = Finding(seen, measure(seen.answers, now=10.0, before=min(seen.critical, default=None)))
+    finding = found(seen, now=10.0, let_go_at=let_go_at)
     return rows(job, CONTAINER, finding, BEGUN + timedelta(seconds=2) if touched else None, now=BEGUN + timedelta(seconds=10))
 
 
@@ -65,6 +68,12 @@ def test_a_job_that_never_touched_the_container_leaves_no_row_of_its_own() -> No
 def test_nothing_missed_is_a_measured_zero() -> None:
     (row,) = written(told())
     assert (row.gap_s, row.not_measured, row.brownout_s, row.resolution_s) == (0.0, "", 0.0, 0.1)
+
+
+def test_without_an_answer_since_it_was_let_go_nothing_is_measured() -> None:
+    (row,) = written(told((9.97, 11.0)), state=State.FAILED, let_go_at=9.97)  # too short so far to be an outage
+    assert (row.gap_s, row.ended_at, row.parts["at_least_s"]) == (None, None, 0.0)
+    assert "had not answered again" in row.not_measured
 
 
 @pytest.mark.parametrize(("state", "word"), [(State.FAILED, "ended"), (State.STUCK, "stands still for a person")])

@@ -82,7 +82,7 @@ class House:
         return listed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(server_folder: Path, php: str) -> Iterator[House]:
     port = _free_port()
     up = House(server_folder / "billing", port)

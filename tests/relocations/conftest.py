@@ -41,6 +41,11 @@ class Fleet(Place):
             self.vzq("node", "activate", node.name)
         ends = [TerminateContainer(ctid=row.ctid, grace_hours=0.0) for row in rows]
         assert {job.state for job in self.ended(*self.order(*ends))} <= {State.DONE}
+        self.until(self._nothing_there, "the purge of what was terminated")
+
+    def _nothing_there(self) -> bool:
+        with self.house.database.read() as session:
+            return session.exec(select(Container).where(Container.state == ContainerState.PRESENT)).first() is None
 
     def on(self, node: str) -> set[int]:
         """What runs there, as the node has it."""

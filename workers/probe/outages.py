@@ -25,6 +25,7 @@ class Finding:
     told: Told = field(default_factory=Told)
     measured: Measured = NOTHING
     why_not: str = ""  # why nothing could be asked at all
+    answered_after: bool = True  # an answer has come since the container was last touched
 
 
 def rows(job: Job, container: Container, finding: Finding, touched_at: datetime | None, *, now: datetime) -> list[Outage]:
@@ -55,6 +56,8 @@ def rows(job: Job, container: Container, finding: Finding, touched_at: datetime 
             continue  # it went silent before anything was touched and nothing is known of its end: drift finds it
         made.append(row(told.wall(one.began), cause=job.kind if ours else UNKNOWN, **_columns(one, measured, told, job)))
     if touched_at is not None and not any(one.cause == job.kind for one in made):
+        if not finding.answered_after:  # too short a silence so far to be an outage, and nobody knows whether it is over
+            return _with_suspended([*made, row(touched_at, **_not_again(job, _parts(measured), 0.0))], job)
         quiet = {
             "ended_at": now, "gap_s": 0.0, "resolution_s": _ms(max(SHORTEST_S, measured.longest_s)),
             "brownout_s": _ms(measured.brownout_s), "parts": _parts(measured),
@@ -81,9 +84,13 @@ def _columns(one: Interval, measured: Measured, told: Told, job: Job) -> dict[st
     parts = _parts(measured) | {"missed": one.missed}
     columns: dict[str, Any] = {"resolution_s": _ms(one.resolution_s), "brownout_s": _ms(one.brownout_s), "parts": parts}
     if one.ended is None:
-        state = "stands still for a person" if job.state is State.STUCK else "ended"
-        return columns | {"not_measured": f"it had not answered again when the job {state}", "parts": parts | {"at_least_s": _ms(one.proved_s)}}
+        return columns | _not_again(job, parts, one.proved_s)
     return columns | {"ended_at": told.wall(one.ended), "gap_s": _ms(one.gap_s)}
+
+
+def _not_again(job: Job, parts: dict[str, Any], at_least_s: float) -> dict[str, Any]:
+    state = "stands still for a person" if job.state is State.STUCK else "ended"
+    return {"not_measured": f"it had not answered again when the job {state}", "parts": parts | {"at_least_s": _ms(at_least_s)}}
 
 
 def _parts(measured: Measured) -> dict[str, Any]:

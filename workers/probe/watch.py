@@ -70,6 +70,7 @@ class Watch:
         self._why_not = "" if self._address else "it has no address that can be asked from this management host; give its address pool a probe"
         self._began: asyncio.Task[None] | None = None
         self._settled = False
+        self._let_go_at: float | None = None  # monotonic; when this run last ended a step that can interrupt
         self._earlier = False  # an earlier run has touched the container
         self._finding = Finding(why_not=self._why_not)
         self._written: list[Outage] = []
@@ -88,6 +89,8 @@ class Watch:
 
     async def touched(self, step: str) -> None:
         """It has ended; while the container is silent the probe asks closely of its own accord."""
+        if step in self.critical_steps:
+            self._let_go_at = self._clock.monotonic()
         if step in self.critical_steps and self._began is not None:
             await self._bounded(asyncio.to_thread(self._places.say, "calm"), TELL_S)
 
@@ -101,8 +104,7 @@ class Watch:
         """What is known by now, for `write`."""
         if self._began is None or self._why_not or self._settled:
             return
-        await self._bounded(self._told(), TELL_S)
-        await self._bounded(asyncio.to_thread(self._read), TELL_S)
+        await self._bounded(self._answer_after(), TELL_S)
 
     def write(self, session: Session, job: Job, now: datetime) -> bool:
         """Rows for a job that has come to its end or stands still for a person, True then; nothing while it goes on. Part of that transaction."""
@@ -173,9 +175,11 @@ class Watch:
         await self._word("critical")
 
     async def _answer_after(self) -> None:
+        """To a question that was sent when nothing touched it any more: an older answer proves nothing."""
         while not self._why_not:
             await self._told()
-            if (await asyncio.to_thread(self._read)).measured.answers_now or self._finding.told.trouble:
+            found = await asyncio.to_thread(self._read)
+            if (found.measured.answers_now and found.answered_after) or found.told.trouble:
                 return
             await asyncio.sleep(LOOK_S)
 
@@ -189,7 +193,7 @@ class Watch:
 
     def _read(self) -> Finding:
         told = read(self._places.record)
-        self._finding = found(told, self._clock.monotonic())
+        self._finding = found(told, self._clock.monotonic(), let_go_at=self._let_go_at)
         return self._finding
 
     # -- what the journal says ------------------------------------------------------------------------------------------
@@ -224,10 +228,11 @@ async def watched(watch: Watch | None, step: str) -> AsyncIterator[None]:
         await watch.touched(step)
 
 
-def found(told: Told, now: float) -> Finding:
-    """What a record says."""
+def found(told: Told, now: float, *, let_go_at: float | None = None) -> Finding:
+    """What a record says; `let_go_at`: when the container was last let go, where that is known here."""
     measured = measure(told.answers, now=now, before=min(told.critical, default=None))
-    return Finding(told=told, measured=measured, why_not=told.trouble)
+    after = let_go_at is None or any(one.sent >= let_go_at and one.after is not None for one in told.answers)
+    return Finding(told=told, measured=measured, why_not=told.trouble, answered_after=after)
 
 
 def _asked(claim: Claim, container: Container) -> tuple[str, str]:
