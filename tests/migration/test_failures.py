@@ -17,6 +17,7 @@ ONLINE = (
 OFFLINE = ("connect", "first-rsync", "stop", "second-rsync", "start", "clean-up", "keep")
 PHASES = {"online": ONLINE, "offline": OFFLINE}
 EARLY = {"connect", "config", "private-dir", "first-rsync"}  # the container has noticed nothing
+FROZEN = ("suspend", "undump", "kill")  # the first phase with a frozen container, that with a copy that may run, and the last with both
 
 pytestmark = pytest.mark.timeout(900)  # each goes through all phases
 Mishap = Callable[[MoveHouse, str, str], Awaitable[None]]
@@ -93,7 +94,7 @@ async def test_one_copy_runs_whatever_happens_in_each_phase(pair: MoveHouse, mis
 @pytest.mark.parametrize("mishap", [vzmigrate_is_killed, the_source_crashes], ids=lambda mishap: mishap.__name__)
 async def test_a_frozen_container_of_an_openvz_kernel_goes_on(pair: MoveHouse, mishap: Mishap) -> None:
     await openvz(pair)
-    for phase in ONLINE[4:]:
+    for phase in ONLINE[4:] if mishap is vzmigrate_is_killed else FROZEN:  # a crash leaves the same behind in the phases between
         ctid, job = await moving(pair, "online", phase)
         await mishap(pair, phase, job)
         await pair.story_of(job, State.DONE)
