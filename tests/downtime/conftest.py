@@ -14,6 +14,30 @@ from models.outages import UNKNOWN, Outage
 from tests.verbs.house import VerbHouse, house_in
 
 
+class Stalls:
+    """How long the loop that house, node and test share was held up at most: for so long the container could not answer either."""
+
+    LOOK_S = 0.01
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+
+    async def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(self.LOOK_S)
+            self.longest_s = max(self.longest_s, loop.time() - before)
+
+
+@pytest.fixture
+async def stalls() -> AsyncIterator[Stalls]:
+    measured = Stalls()
+    watching = asyncio.create_task(measured.watch())
+    yield measured
+    watching.cancel()
+
+
 @pytest.fixture
 async def watched(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[VerbHouse]:
     """Its node is half as fast as a recorded one: a restart can be seen from outside."""
