@@ -55,6 +55,7 @@ class Campaign(SQLModel, table=True):
     digest: str  # of the specification as asked; the same key with another one is refused
     producer: str  # who asked
     because: str = ""
+    request: str = ""  # the HTTP request it came with; its jobs carry it on
     retry_of: str | None = None  # the campaign whose failed and not-started targets these are
     schedule: str | None = Field(default=None, index=True)  # the schedule that started it
     started_at: datetime = Field(sa_type=Instant)

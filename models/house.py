@@ -16,6 +16,7 @@ class Worker(SQLModel, table=True):
     site: str = Field(index=True)
     host: str
     slots: dict[str, int] = Field(sa_type=JSON)  # family → jobs at once
+    programs: str = ""  # release of the programs it installs on nodes (workers/node/install.py)
     started_at: datetime = Field(sa_type=Instant)
     seen_at: datetime = Field(sa_type=Instant)  # by the database's clock
 

@@ -34,6 +34,7 @@ class Job(SQLModel, table=True):
         Index("job_due", "state", "due_at"),
         Index("job_leased", "lease_until", "id"),
         Index("job_container", "container", "state"),
+        Index("job_request", "request", sqlite_where=text("request <> ''"), postgresql_where=text("request <> ''")),
     )
 
     id: str = Field(sa_column=Column(String(26), primary_key=True))  # a ULID: sorts by time, never used twice, not even after a restore
@@ -48,6 +49,7 @@ class Job(SQLModel, table=True):
     digest: str  # of the order as asked; the same key with another digest is refused
     producer: str = Field(index=True)  # who asked
     because: str = ""  # why, in the asker's words
+    request: str = ""  # the HTTP request it came with, or its campaign did (X-Request-ID); logs, audit and events name it too
     retry_of: str | None = None  # the ended job this one takes up again
     campaign: str | None = Field(default=None, index=True)  # the campaign it belongs to; while that stands still it is not begun
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act

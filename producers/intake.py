@@ -40,6 +40,7 @@ from producers.moves import prepare as prepare_move
 from producers.passwords import generate
 from producers.reboots import prepare as prepare_reboot
 from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom
+from producers.request_id import REQUEST
 from producers.reserve import check, reserve
 from producers.strays import prepare as prepare_stray
 from producers.update_checks import prepare as prepare_check
@@ -76,8 +77,8 @@ class Intake:
         """Accept `order` within the caller's writing transaction; after its commit nothing can be lost.
 
         `key` makes it safe to repeat: the same key and order give the same job back. Without a key it is a new
-        order each time. `request` is the id of the HTTP request it came with. Raises BadOrder, KeyReused, NoRoom
-        or another Refusal; then nothing was written.
+        order each time. `request` is the id of the HTTP request it came with, where that is not the one being served.
+        Raises BadOrder, KeyReused, NoRoom or another Refusal; then nothing was written.
         """
         asked, digest, password = self._canonical(order)
         if key:
@@ -91,6 +92,7 @@ class Intake:
             if spent is not None:
                 raise KeySpent(key, spent.job_id, f"{spent.state} {spent.ended_at:%Y-%m-%d}", same=spent.digest == digest)
         now = self._database.now(session)
+        request = request or REQUEST.get()
         job_id = self._ids.next()
         rules = KINDS[order.kind]
         job = Job(
@@ -105,6 +107,7 @@ class Intake:
             digest=digest,
             producer=by,
             because=because,
+            request=request,
             retry_of=retry_of,
             campaign=campaign,
             customer=order.customer if isinstance(order, CreateContainer | AdoptContainer) else None,

@@ -24,6 +24,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "key": job.key,
         "by": job.producer,
         "because": job.because,
+        "request": job.request,
         "retry_of": job.retry_of,
         "campaign": job.campaign,
         "customer": job.customer,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from sqlmodel import Session, col, select
 
 from models.database import Database
@@ -13,6 +14,8 @@ from models.lifecycle import Cause
 from workers.claims import Claim, held
 from workers.probe.watch import Watch
 from workers.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Journal:
         begun = await self._store.write(
             lambda session: self._begin(session, step, direction, progress, pivot=pivot, node=node), job=self._claim.job.id
         )
+        log.debug("step_begun", step=step, way=direction, attempt=begun.attempt, node=begun.node)
         self._written()
         self._claim.journal.append(begun)
         self._claim.job.begun = True
@@ -109,15 +113,16 @@ class Journal:
         if watch is not None:
             await watch.collect()
 
-        def write(session: Session) -> bool:
+        def write(session: Session) -> tuple[Job, bool]:
             job = held(session, self._claim, self._worker)
             now = self._database.now(session)
             self.flush(session, now)
             change(session, job, now)
             session.add(job)
-            return watch is not None and watch.write(session, job, now)
+            return job, watch is not None and watch.write(session, job, now)
 
-        over = await self._store.write(write, job=self._claim.job.id)
+        job, over = await self._store.write(write, job=self._claim.job.id)
+        log.info("run_ended", kind=job.kind, node=job.node, state=job.state, error_class=job.error_class)
         self._written()
         if watch is not None and over:
             watch.ended()

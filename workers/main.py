@@ -32,6 +32,7 @@ from workers import kin
 from workers.actors import Bells
 from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
+from workers.node.install import release
 from workers.probe.harvest import Harvest
 from workers.probe.watch import Watches
 from workers.runs import Runs, World
@@ -157,9 +158,8 @@ class WorkerProcess:
 
     def _register(self, session: Session, slots: int) -> None:
         now = self._database.now(session)
-        session.merge(
-            Worker(name=self._name, site=self._site, host=socket.gethostname(), slots=dict.fromkeys(FAMILIES, slots), started_at=now, seen_at=now)
-        )
+        about = {"site": self._site, "host": socket.gethostname(), "programs": release()}
+        session.merge(Worker(name=self._name, slots=dict.fromkeys(FAMILIES, slots), started_at=now, seen_at=now, **about))
 
     def _sign_off(self, session: Session) -> None:
         session.execute(delete(Worker).where(col(Worker.name) == self._name))  # its slots are gone; what it has in hand is handed over next

@@ -79,8 +79,10 @@ class Runs:
             log.info("bell_stale", job=job_id, token=token)
             return None
         claims.held[job_id] = claim
+        request = {"request": claim.job.request} if claim.job.request else {}
         try:
-            await self._run(claim)
+            with structlog.contextvars.bound_contextvars(job=job_id, token=token, **request):  # in every line that this run logs
+                await self._run(claim)
         finally:
             claims.held.pop(job_id, None)
         return claim

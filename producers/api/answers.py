@@ -29,6 +29,7 @@ class Job(BaseModel):
     key: str = Field(description="The Idempotency-Key it came with.")
     by: str = Field(description="Who asked: the token's name, or a person at the command line.")
     because: str
+    request: str = Field(description="The request it came with, as in X-Request-Id; of a campaign's job, that of the campaign. Empty: not over HTTP.")
     retry_of: str | None
     campaign: str | None = Field(description="The roll-out or other campaign it belongs to.")
     accepted_at: datetime

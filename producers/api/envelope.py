@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producers.api.problems import Fault, answer, fault_of
+from producers.request_id import REQUEST
 
 log = structlog.get_logger(__name__)
 GIVEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -26,6 +27,7 @@ class Envelope:
         given = Headers(scope=scope).get("x-request-id", "")
         request = given if GIVEN.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request
+        REQUEST.set(request)  # for this request's task alone
         begun = False
 
         async def sending(message: Message) -> None:

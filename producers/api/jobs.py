@@ -14,6 +14,7 @@ from models.kinds import KINDS
 from models.lifecycle import FINAL, State
 from models.whitelist import Word
 from producers.api import answers
+from producers.api.envelope import GIVEN
 from producers.api.gate import Operator, Orderer, Reader, TheHouse, require, unbound
 from producers.api.moments import Moment
 from producers.api.orders import HEADERS, Because, Wait
@@ -55,6 +56,7 @@ class JobFilters(BaseModel):
     container: int | None = Field(None, ge=101, le=2_147_483_644)
     customer: Word | None = None
     producer: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = Field(None, description="Who asked.")
+    request: Annotated[str, Field(pattern=f"^{GIVEN.pattern}$")] | None = Field(None, description="The request it came with, as in X-Request-Id.")
     since: Moment | None = Field(None, description="Only those accepted at or after this moment.")
     limit: Limit = 50
     cursor: Cursor = None
@@ -67,7 +69,7 @@ def list_jobs(request: Request, house: TheHouse, caller: Reader, filters: Annota
     last = seen(filters.cursor)
     wanted = [
         (Job.node, filters.node), (Job.kind, filters.kind), (Job.ctid, filters.container),
-        (Job.customer, filters.customer), (Job.customer, caller.customer), (Job.producer, filters.producer),
+        (Job.customer, filters.customer), (Job.customer, caller.customer), (Job.producer, filters.producer), (Job.request, filters.request),
     ]  # fmt: skip
     query = query.where(*(col(column) == value for column, value in wanted if value is not None))
     if filters.state:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
@@ -16,6 +17,7 @@ from producers.api.rendering import job_answer
 from producers.house import House
 from producers.tokens import Caller
 
+log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["orders"])
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", pattern=bulk.KEY, description="Your own name for this order; kept for ever, per token name.")
@@ -70,6 +72,7 @@ async def place_order(
         return job_answer(accepted.job, caller), accepted.replay
 
     shape, replay = await asyncio.wrap_future(request.app.state.acceptor.accept(placed))
+    log.info("order_accepted", job=shape["id"], kind=order.kind, replay=replay)
     request.app.state.doorbell.ring()
     if wait and shape["ended_at"] is None:
         await request.app.state.ends.wait(shape["id"], wait)
@@ -88,6 +91,9 @@ async def place_order(
 async def place_orders(request: Request, house: TheHouse, caller: Orderer, orders: bulk.Orders) -> Response:
     """Up to 1000 orders, each for itself: what can be accepted is, the rest is told item by item. Safe to send again whole."""
     answered = await run_in_threadpool(bulk.place_each, house, caller, orders.items, request=request.state.request_id, path=request.url.path)
+    for one in answered:
+        if one["job"] is not None:
+            log.info("order_accepted", job=one["job"]["id"], kind=one["job"]["kind"], replay=one["replayed"])
     request.app.state.doorbell.ring()
     request.app.state.limits.charge(caller.name, len(orders.items) / bulk.ITEMS_A_REQUEST)
     return JSONResponse({"items": answered}, 207)

@@ -14,6 +14,7 @@ from models.database import Database
 from producers.audit import HOUSE, audit
 from producers.intake import Intake
 from producers.refusals import KeyReused
+from producers.request_id import REQUEST
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def begin(database: Database, intake: Intake, session: Session, asked: Asked, ta
         digest=asked.digest,
         producer=asked.by,
         because=asked.because,
+        request=REQUEST.get(),
         retry_of=asked.retry_of,
         schedule=asked.schedule,
         started_at=now,

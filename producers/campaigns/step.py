@@ -121,7 +121,8 @@ class Step:
         because = f"{campaign.kind} {campaign.name}"
         order = self.sort.order(campaign, target)
         try:
-            job = self.intake.submit(self.session, order, by=campaign.producer, because=because, key=key, campaign=campaign.id).job
+            asked = {"by": campaign.producer, "because": because, "key": key, "request": campaign.request}
+            job = self.intake.submit(self.session, order, campaign=campaign.id, **asked).job
         except Refusal as refusal:
             target.outcome, target.reason, target.ended_at = self.sort.refused, str(refusal), self.now
             return False

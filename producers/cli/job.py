@@ -17,7 +17,7 @@ from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.jobs import CHOICES, Choice, find
 from producers.refusals import BadOrder
 from producers.shapes import job_shape
-from producers.story import story, story_shape
+from producers.story import story, whole_shape
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow, explain, cancel, retry and resolve jobs.")
 Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or its ending, four letters at least.")]
@@ -30,6 +30,7 @@ def list_(
     state: Annotated[list[str] | None, typer.Option("--state", help="Only this state; may be repeated. `open` is all that have not ended.")] = None,
     node: Annotated[str | None, typer.Option("--node", help="Only this node's.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind, e.g. create-container.")] = None,
+    request: Annotated[str | None, typer.Option("--request", help="Only what came with this HTTP request (X-Request-ID).")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,
 ) -> None:
@@ -37,13 +38,15 @@ def list_(
     if elsewhere():
         from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx
 
-        remote_screens.job_list(state=[str(one) for one in _states(state or [])], node=node, kind=kind, limit=limit, json=json)
+        remote_screens.job_list(state=[str(one) for one in _states(state or [])], node=node, kind=kind, request=request, limit=limit, json=json)
         return
     query = select(Job).order_by(col(Job.id).desc()).limit(limit)
     if state:
         query = query.where(col(Job.state).in_(_states(state)))
     if node is not None:
         query = query.where(Job.node == node)
+    if request is not None:
+        query = query.where(Job.request == request)
     if kind is not None:
         if kind not in KINDS:
             raise BadOrder({"--kind": f"there is no kind {kind!r}; known: {', '.join(KINDS)}"})
@@ -67,9 +70,12 @@ def show_(job: Id, json: Json = False) -> None:
 
         remote_screens.job_show(job, json=json)
         return
+    from producers.why import why as reasons_of  # noqa: PLC0415 - admission is only needed here
+
     with door.database() as database, database.read() as session:
         told = story(session, find(session, job))
-    as_json(story_shape(told)) if json else show(told)
+        reasons = [] if told.job.ended else reasons_of(database, session, told.job)
+    as_json(whole_shape(told)) if json else show(told, waits=[reason.text for reason in reasons])
 
 
 @app.command()

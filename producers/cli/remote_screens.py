@@ -49,10 +49,10 @@ def submit(lines: Sequence[Line], *, because: str) -> Outcome:
     return outcome
 
 
-def job_list(*, state: list[str], node: str | None, kind: str | None, limit: int, json: bool) -> None:
+def job_list(*, state: list[str], node: str | None, kind: str | None, request: str | None, limit: int, json: bool) -> None:
     """The newest jobs first."""
     with api() as house:
-        shapes = house.pages("/v1/jobs", limit, state=state, node=node, kind=kind)
+        shapes = house.pages("/v1/jobs", limit, state=state, node=node, kind=kind, request=request)
     if json:
         as_json(shapes)
         return

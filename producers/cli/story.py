@@ -1,17 +1,20 @@
 """The whole story of a job on one screen: the order, its place, what happened, what was done on the node, how it stands."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from models.jobs import Begun, Job
 from models.lifecycle import Cause
+from models.outages import Outage
 from producers.cli.screen import clock_time, facts, say, short, span, table
 from producers.story import Story
 
+RUNS = "/var/lib/vzq/runs"  # on the node: a folder a job, with output and exit code of what it began (ops/docs/node-side.md)
 
-def show(told: Story) -> None:
-    """The story for a person."""
+
+def show(told: Story, *, waits: Sequence[str] = ()) -> None:
+    """The story for a person; `waits` is what holds it now."""
     job = told.job
     order = ", ".join(f"{field}={_plain(value)}" for field, value in job.order.items() if field != "kind" and value not in (False, [], ""))
     place = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {job.node}" if job.node else "", *told.addresses) if part)
@@ -25,20 +28,31 @@ def show(told: Story) -> None:
         ("kind", job.kind),
         ("order", order),
         ("asked by", job.producer + (f": {job.because}" if job.because else "")),
+        ("request", job.request),
         ("key", job.key if job.key != job.id else ""),
+        ("campaign", job.campaign),
         ("retry of", job.retry_of),
+        ("retried by", told.retried_by),
         ("place", place),
         ("accepted", clock_time(job.accepted_at) + (f", ended {clock_time(job.ended_at)}{length}" if job.ended_at else "")),
         ("deadline", "" if job.ended else clock_time(job.deadline)),
+        ("waits for", "; ".join(waits)),
+        ("token", job.token or ""),
         ("worker", job.worker),
         ("step", "" if job.ended else f"{job.step} ({job.progress:.0%})" if job.step else ""),
         ("tries", tries),
         ("cancel", "asked for, not done yet" if job.cancel_asked and not job.ended else ""),
+        ("on the node", f"{RUNS}/{job.id}" if told.begun else ""),
+        ("downtime", "; ".join(_outage(outage) for outage in told.outages)),
         ("error", f"{job.error_class}: {job.error}" if job.error_class else job.error),
         ("result", ", ".join(f"{name}={_plain(value)}" for name, value in job.result.items())),
     ])  # fmt: skip
     say("")
     table(("at", "state", "cause", "what"), _events(told), empty="no events")
+    acts = [act for act in told.acts if not act.action.startswith("order ")]  # the order itself stands above
+    if acts:
+        say("")
+        table(("at", "by", "did", "because"), [(clock_time(act.at), act.by, act.action, act.because) for act in acts], empty="")
     if told.begun:
         say("")
         table(("step", "way", "try", "at", "took", "outcome", "code"), [_try(begun) for begun in told.begun], empty="", right=("try", "took", "code"))
@@ -52,6 +66,11 @@ def _events(told: Story) -> list[tuple[object, ...]]:
         for event in told.events
         if event.cause != Cause.STEPPED or event.why not in journaled
     ]
+
+
+def _outage(outage: Outage) -> str:
+    length = f"not measured: {outage.not_measured}" if outage.gap_s is None else f"{outage.gap_s:.3f} s"
+    return f"{clock_time(outage.began_at)} {length}"
 
 
 def _try(begun: Begun) -> tuple[object, ...]:

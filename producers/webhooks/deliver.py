@@ -147,6 +147,7 @@ def payload(event: Event, job: Job, delivery: Delivery) -> dict[str, Any]:
             "job": job.id,
             "kind": job.kind,
             "key": job.key,
+            "request": job.request,
             "state": event.state,
             "why": event.why,
             "container": job.ctid,

@@ -161,10 +161,12 @@ def test_an_older_backup_is_brought_up_to_the_schema_and_a_newer_one_refused(
     with old.write() as session:
         session.add(make_plan("small"))
     archive = backed_up(old, tmp_path / "b")
+    with old.snapshot() as connection:
+        head = str(old.revision(connection))
     old.close()
     folder = tmp_path / "migrations"
     shutil.copytree(Path(models.database.__file__).parent / "migrations", folder)
-    (folder / "versions" / "pre_0002_next.py").write_text(NEXT)
+    (folder / "versions" / "pre_9999_next.py").write_text(NEXT.replace("HEAD", head))
     monkeypatch.setattr(models.database, "MIGRATIONS", folder)
 
     fits(archive)
@@ -182,7 +184,7 @@ def test_an_older_backup_is_brought_up_to_the_schema_and_a_newer_one_refused(
 NEXT = '''"""The next ones."""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "pre_9999", "pre_0001", None, None
+revision, down_revision, branch_labels, depends_on = "pre_9999", "HEAD", None, None
 def upgrade():
     op.add_column("plan", sa.Column("colour", sa.String(), nullable=False, server_default="blue"))
 '''

@@ -124,7 +124,7 @@ def test_a_job_has_the_same_shape_in_lists_and_alone(vzq: Vzq, fleet: Database) 
     (listed,) = rows(vzq("job", "list", "--json"))
     shown = rows(vzq("job", "show", job_id, "--json"))
     assert set(listed) == set(job_shape(make_job()))
-    assert set(shown) == set(listed) | {"addresses", "events", "journal"}
+    assert set(shown) == set(listed) | {"addresses", "events", "journal", "acts", "outages", "retried_by"}
     assert shown["addresses"] == ["127.64.0.1"]
     assert [event["cause"] for event in shown["events"]] == ["accepted"]
     assert listed["accepted_at"].endswith("Z")

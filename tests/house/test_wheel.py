@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CARRIED = [
     "models/migrations/env.py",
     "models/migrations/versions/pre_0001_the_first_tables.py",
+    "models/migrations/versions/pre_0002_whose_request_it_was.py",
     "ops/samples/orders.jsonl",
     "ops/simnode/__main__.py",
     "producers/cli/menu.py",

@@ -33,6 +33,11 @@ def programs() -> dict[str, bytes]:
     return {name: (HERE / name).read_bytes() for name in NAMES if (HERE / name).is_file()}
 
 
+def release() -> str:
+    """Names these programs as a whole: the same for the same texts, whatever the rest of vzq is."""
+    return hashlib.sha1(b"".join(text for _, text in sorted(programs().items())), usedforsecurity=False).hexdigest()[:12]
+
+
 async def install(link: Link, files: Mapping[str, bytes] | None = None) -> list[str]:
     """Bring our programs on the node to this release; the names of those that were replaced.
 

@@ -13,7 +13,7 @@ from models.fleet import Node, NodeState
 from models.house import raise_token
 from models.jobs import Job
 from models.orders import EnrolNode, ScanHostKey
-from workers.node.install import install
+from workers.node.install import install, release
 from workers.node.runner import Runner
 from workers.observation import observed, unreadable
 from workers.openvz.driver import Abilities, Flow, Listed, Sight
@@ -87,7 +87,7 @@ async def learn(link: Link, clock: Clock) -> dict[str, Any]:
     runner = Runner(link, clock=clock)
     await runner.sweep(days=SWEEP_DAYS)
     shown, flows = await _shown(link, Vzctl(abilities)), await _flows(link, driver)
-    return {"abilities": row_of(abilities), "highest_token": await runner.highest(), "shown": shown, "flows": flows}
+    return {"abilities": row_of(abilities) | {"programs": release()}, "highest_token": await runner.highest(), "shown": shown, "flows": flows}
 
 
 async def _flows(link: Link, driver: Vzctl) -> dict[int, Flow] | str:

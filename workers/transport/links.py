@@ -11,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncssh
+import structlog
 
 from models.clock import Clock
 from models.errors import NodeFault, Unreachable, Unsure
 from workers.commands import Finished
 from workers.transport.ssh import NodeAddress, NotSent, Raw, converse, host_key
 
+log = structlog.get_logger(__name__)
 CHANNELS = 8  # sshd's MaxSessions is 10; an abandoned command keeps its session for a while
 WIRES = 3  # connections a node at most: waits for long commands must not keep a look or a cancel standing in line
 CROWDED = timedelta(seconds=0.5)  # in line, before another connection is opened; a burst of short calls is faster over one
@@ -112,6 +114,7 @@ class NodeLink:
 
     async def exchange(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: timedelta) -> Raw:
         """See `Link.exchange`."""
+        log.debug("node_asked", node=self.node, command=[word[:80] for word in argv[:10]])  # of a step it is vzq-run with job, step and try
         for attempt in (1, 2):
             wire = await self._slot()
             try:
