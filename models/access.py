@@ -11,12 +11,13 @@ from models.columns import Instant, choice
 
 
 class Scope(StrEnum):
-    """What a token allows; each includes the ones before it."""
+    """What a token allows; each includes the ones before it, but for ALERT, which stands apart."""
 
     READ = auto()
     ORDER = auto()  # place orders and follow them: what a billing system needs
     OPERATE = auto()  # drain nodes, resolve jobs, change plans and pools
     ADMIN = auto()  # tokens, webhooks, nodes
+    ALERT = auto()  # tell of alerts and nothing else: what Alertmanager needs
 
 
 class Token(SQLModel, table=True):

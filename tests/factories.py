@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime
 from typing import Any
 
-from models.fleet import Node, NodeState, Plan, Pool
+from models.fleet import Container, ContainerState, Node, NodeState, Plan, Pool
 from models.ids import JobIds
 from models.jobs import Job
 from models.kinds import KINDS
@@ -30,6 +30,12 @@ def make_node(name: str = "node-1", **given: Any) -> Node:
         "disk_bytes": 1000 * GIB,
     }
     return Node(name=name, **(fields | given))
+
+
+def make_container(ctid: int = 1001, **given: Any) -> Container:
+    """A container that was handed over."""
+    fields: dict[str, Any] = {"node": "n1", "site": "main", "state": ContainerState.PRESENT, "hostname": f"ct{ctid}.example.net", "since": NOON}
+    return Container(ctid=ctid, **(fields | given))
 
 
 def make_plan(name: str = "small", **given: Any) -> Plan:

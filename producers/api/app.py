@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from producers.api import (
     access,
+    alerts,
     campaigns,
     catalogue,
     containers,
@@ -46,7 +47,7 @@ ROUTERS = [
     module.router
     for module in (
         *(orders, jobs, containers, nodes, catalogue, execs, rollouts, campaigns, schedules, findings, outages, pauses, signatures),
-        *(events, webhooks, access, health),
+        *(events, webhooks, access, alerts, health),
     )
 ]
 THREADS = 16  # no more than the database gives connections at once
@@ -74,6 +75,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
+    app.state.alert_rules = settings.alert_rules
     app.state.closing = threading.Event()  # set when the service stops: whoever waits or streams lets go
     app.state.ends = Ends(house.database, app.state.closing)
     app.state.limits = Limits(house.clock, rate=settings.api_rate, burst=settings.api_burst)

@@ -18,6 +18,8 @@ class ApiSettings(BaseSettings):
     api_burst: float = 400.0  # VZQ_API_BURST: requests that may come at once
     password_kept_hours: float = 24.0  # VZQ_PASSWORD_KEPT_HOURS: how long a generated password waits to be fetched
 
+    alert_rules: Path | None = None  # VZQ_ALERT_RULES: YAML file that says what alerts do (ops/docs/alerts.md); None: nothing
+
     @property
     def password_kept(self) -> timedelta:
         return timedelta(hours=self.password_kept_hours)

@@ -25,7 +25,9 @@ UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 def create(
     name: Name,
     *,
-    scope: Annotated[str, typer.Option(help=f"What it allows, each with those before it: {', '.join(Scope)}.")],
+    scope: Annotated[
+        str, typer.Option(help=f"What it allows: {', '.join(tokens.ORDER)}, each with those before it; {Scope.ALERT}: Alertmanager's webhook alone.")
+    ],
     customer: Annotated[str, typer.Option(help="Sees and orders only this customer's containers.", show_default=False)] = "",
     expires: Expires = "",
     by: By = "",
