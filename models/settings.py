@@ -4,8 +4,9 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,9 +25,24 @@ class Settings(BaseSettings):
     state: Path = Field(default_factory=default_state)  # VZQ_STATE
     site: str = "main"  # VZQ_SITE: where orders go that name none
     database: str = ""  # VZQ_DATABASE: SQLAlchemy URL; empty: SQLite in the state folder
+    database_file: Path | None = None  # VZQ_DATABASE_FILE: a file with that URL, for one with a password
     redis_url: str = ""  # VZQ_REDIS_URL; empty: the embedded server's socket
+    redis_url_file: Path | None = None  # VZQ_REDIS_URL_FILE: as VZQ_DATABASE_FILE
     secret_key_file: Path | None = None  # VZQ_SECRET_KEY_FILE; None: secret.key in the state folder
     ssh_key: Path | None = None  # VZQ_SSH_KEY: the management host's private key; None: ssh/id_ed25519 in the state folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What stands in files counts as if it had been given; a variable goes before its file."""
+        for name in ("database", "redis_url"):
+            file = given.get(f"{name}_file")
+            if file and not given.get(name):
+                try:
+                    given[name] = Path(file).read_text().strip()
+                except OSError as error:
+                    raise ValueError(f"VZQ_{name.upper()}_FILE names {file}, which cannot be read: {error.strerror}") from None
+        return given
 
     @property
     def database_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 import dramatiq
 import redis
@@ -9,16 +10,28 @@ import structlog
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from models.messages import WAKE_CHANNEL, queue_name
+from models.sentinels import sentinels_of
 
 log = structlog.get_logger(__name__)
 UNAVAILABLE = (redis.RedisError, dramatiq.errors.BrokerError, OSError)
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that never repeats a command by itself: dramatiq's scripts are not safe to repeat (queue-facts §1.5a)."""
-    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=2)
+    """A client that never repeats a command by itself: dramatiq's scripts are not safe to repeat (queue-facts §1.5a).
+
+    Behind Sentinels each new connection asks them for the master; a demoted one is left at its first refusal to write.
+    """
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 5, "socket_connect_timeout": 2}
+    found = sentinels_of(url)
+    if found is None:
+        return redis.Redis.from_url(url, **once)
+    asked = Sentinel(found.hosts, sentinel_kwargs={"retry": Retry(NoBackoff(), 0), "socket_timeout": 1, "socket_connect_timeout": 1})  # type: ignore[no-untyped-call]
+    login = {"db": found.db, "username": found.username, "password": found.password, "ssl": found.tls}
+    client: redis.Redis = asked.master_for(found.master, **once, **login)  # type: ignore[no-untyped-call]
+    return client
 
 
 class Bell:

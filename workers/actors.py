@@ -7,6 +7,7 @@ what this worker registered as slots and what the dispatcher therefore sends (op
 import os
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 os.environ.setdefault("dramatiq_queue_prefetch", "64")
 os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; how soon a consumer comes back after Redis was away
@@ -16,17 +17,31 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from models.messages import WAKE_CHANNEL, queue_name
+from models.sentinels import sentinels_of
 
 IDLE_POLL_MS = 20  # an idle consumer backs off towards 1 s by default
+
+
+def connect(url: str) -> redis.Redis:
+    """As producers/bell.py: repeats nothing by itself, and behind Sentinels each new connection asks them for the master."""
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 5, "socket_connect_timeout": 2}
+    found = sentinels_of(url)
+    if found is None:
+        return redis.Redis.from_url(url, **once)
+    asked = Sentinel(found.hosts, sentinel_kwargs={"retry": Retry(NoBackoff(), 0), "socket_timeout": 1, "socket_connect_timeout": 1})  # type: ignore[no-untyped-call]
+    login = {"db": found.db, "username": found.username, "password": found.password, "ssl": found.tls}
+    client: redis.Redis = asked.master_for(found.master, **once, **login)  # type: ignore[no-untyped-call]
+    return client
 
 
 class Bells:
     """Listens on the queues of one site, and can wake the dispatcher."""
 
     def __init__(self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None]) -> None:
-        self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=2)
+        self._redis = connect(url)
         # Retries, delays and limits live in the table, so no middleware.
         self._broker = RedisBroker(client=self._redis, middleware=[])  # type: ignore[no-untyped-call]
         queues = set()
