@@ -46,6 +46,7 @@ MENU: dict[str, Entry] = {
     "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),
     "up": Entry("producers.cli.up", "up", "Bring up a whole house on this machine.", HOUSE),
     "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),
+    "doctor": Entry("producers.cli.doctor", "doctor", "Examine this installation and say what is wrong.", HOUSE),
     "service": Entry("producers.cli.house", "service", "Run the service: dispatcher, periodic orders, metrics.", HOUSE),
     "worker": Entry("producers.cli.house", "worker", "Run a worker on this management host.", HOUSE),
     "backup": Entry("producers.cli.backup", "backup", "Write a backup, while everything runs.", HOUSE),
