@@ -1,5 +1,6 @@
 """Alerts, dashboards and runbook speak of meters that there are, and the rules do what they say."""
 
+import inspect
 import json
 import re
 import shutil
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docs.pages import ROOT
+from models import errors
+from models.lifecycle import EDGES, State
+from tests.docs.pages import ROOT, names
 from tests.docs.test_metrics import documented
 
 PROMETHEUS = ROOT / "ops/prometheus"
@@ -37,6 +40,20 @@ def test_alerts_and_runbook_have_the_same_headings() -> None:
     headings = re.findall(r"^## (\S+)$", (ROOT / "ops/docs/runbook.md").read_text(), re.MULTILINE)
     assert headings == [rule["alert"] for rule in rules("alerts.yml")]
     assert [rule["annotations"]["runbook"] for rule in rules("alerts.yml")] == [f"runbook.md#{heading.lower()}" for heading in headings]
+
+
+@pytest.mark.quick
+def test_every_way_to_get_stuck_has_a_heading_and_every_class_of_error_its_advice() -> None:
+    """The ways are the causes that lead there (models/lifecycle.py), the classes those of models/errors.py and of the dispatcher."""
+    text = (ROOT / "ops/docs/runbook.md").read_text()
+    causes = {cause for (state, cause), end in EDGES.items() if end is State.STUCK and state is not State.STUCK}
+    assert set(re.findall(r"^## Stuck: (\w+)$", text, re.MULTILINE)) == causes
+    classes = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.JobError)} - {"JobError"}
+    said = "\n".join(path.read_text() for path in (ROOT / "producers").rglob("*.py"))
+    classes |= set(re.findall(r'error_class = \w+, "(\w+)"', said)) - {"NodeLost"}  # that one only ends jobs
+    never = set(re.findall(r"`([A-Z]\w+)`", text.rpartition("Never stuck by themselves")[2]))
+    assert names(text, "class") | never == classes
+    assert not names(text, "class") & never
 
 
 @pytest.mark.quick
