@@ -13,7 +13,10 @@ PAGE_S = 5.0
 
 
 async def answers(address: str, probe: str, *, patience_s: float = PATIENCE_S) -> bool:
-    """One question by `icmp` or `tcp:PORT`. A TCP service must send or close: a frozen server still accepts connections."""
+    """One question by `icmp` or `tcp:PORT`. A TCP service must send or close: a frozen server still accepts connections.
+
+    Raises Permanent where this host cannot ask in this way. Safe to repeat.
+    """
     if probe == "icmp":
         return await _ping(address, patience_s)
     kind, _, port = probe.partition(":")
@@ -52,7 +55,9 @@ async def _tcp(address: str, port: int, patience_s: float) -> bool:
         async with asyncio.timeout(patience_s):
             reader, writer = await asyncio.open_connection(address, port)
             try:
-                return bool(await reader.read(1))
+                writer.write_eof()  # who waits for its client to speak closes in its turn, if anybody inside is awake
+                await reader.read(1)  # nothing at all is a proper close
+                return True
             finally:
                 writer.close()
     except (OSError, TimeoutError):
