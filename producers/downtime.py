@@ -86,6 +86,34 @@ def downtime_s(session: Session, ctid: int, month: str) -> tuple[float, int]:
     return total(session, Wanted(ctid=ctid, month=month))
 
 
+@dataclass(frozen=True)
+class Share:
+    """What a month cost one customer."""
+
+    customer: str | None
+    outages: int  # intervals in which a container did not answer, or may not have
+    containers: int
+    measured_s: float
+    longest_s: float | None
+    unmeasured: int
+
+
+def by_customer(session: Session, month: str, *, own: str | None = None) -> list[Share]:
+    """A month customer by customer, the longest first; jobs that were watched and cost nothing are left out. Raises BadOrder."""
+    gap, whose = col(Outage.gap_s), col(Outage.customer)
+    figures = (
+        func.count(),
+        func.count(col(Outage.ctid).distinct()),
+        func.coalesce(func.sum(gap), 0.0),
+        func.max(gap),
+        func.count() - func.count(gap),
+    )
+    conditions = [*Wanted(month=month, customer=own).conditions(), gap.is_(None) | (gap > 0)]
+    rows = session.execute(select(whose, *figures).where(*conditions).group_by(whose)).all()  # type: ignore[call-overload]  # six columns
+    shares = [Share(customer, count, containers, round(float(down), 3), longest, lost) for customer, count, containers, down, longest, lost in rows]
+    return sorted(shares, key=lambda share: (-share.measured_s, -share.unmeasured, share.customer or ""))
+
+
 def outage_shape(outage: Outage) -> dict[str, Any]:
     """An outage as JSON."""
     fields = outage.model_dump(exclude={"job_id"})

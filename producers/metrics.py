@@ -17,18 +17,15 @@ from models.campaigns import Campaign, Target
 from models.database import Database
 from models.findings import Finding
 from models.fleet import Container, Node
-from models.house import Beat, Worker
-from models.jobs import Job
-from models.lifecycle import FINAL, State
+from models.house import Beat
 from models.pauses import Pause, Reach
 from models.signatures import Signature
+from producers.depth import depths, slots
 from producers.dispatcher import Went
 from producers.relocations.errors import forecast_errors
-from producers.snapshot import WORKER_SILENT
 
 log = structlog.get_logger(__name__)
 SIGNATURES = 50  # series at most; more sorts of answers at once are one fault
-OPEN = [state for state in State if state not in FINAL]
 
 
 class FromDatabase(Collector):
@@ -55,21 +52,15 @@ class FromDatabase(Collector):
     def _ask(self, session: Session, now: datetime) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("vzq_jobs", "Jobs that have not ended", labels=["site", "kind", "state"])
         oldest = GaugeMetricFamily("vzq_job_oldest_seconds", "Age of the oldest job that has not ended", labels=["site", "kind", "state"])
-        scope = (col(Job.site), col(Job.kind), col(Job.state))
-        query = sa.select(*scope, func.count(), func.min(col(Job.accepted_at))).where(col(Job.state).in_(OPEN)).group_by(*scope)
-        for site, kind, state, count, since in session.execute(query):
-            jobs.add_metric([site, kind, state], count)
-            oldest.add_metric([site, kind, state], max(0.0, (now - since).total_seconds()))
+        for depth in depths(session):
+            jobs.add_metric([depth.site, depth.kind, depth.state], depth.count)
+            oldest.add_metric([depth.site, depth.kind, depth.state], max(0.0, (now - depth.since).total_seconds()))
         yield jobs
         yield oldest
-        slots = GaugeMetricFamily("vzq_worker_slots", "Job slots of the workers that are alive", labels=["site", "family"])
-        totals: dict[tuple[str, str], int] = {}
-        for worker in session.exec(select(Worker).where(col(Worker.seen_at) > now - WORKER_SILENT)).all():
-            for family, count in worker.slots.items():
-                totals[worker.site, family] = totals.get((worker.site, family), 0) + count
-        for labels, count in totals.items():
-            slots.add_metric(list(labels), count)
-        yield slots
+        free = GaugeMetricFamily("vzq_worker_slots", "Job slots of the workers that are alive", labels=["site", "family"])
+        for labels, count in slots(session, now).items():
+            free.add_metric(list(labels), count)
+        yield free
         paused = GaugeMetricFamily("vzq_paused", "Pauses in force, by what they hold", labels=["reach"])
         counts = dict(session.execute(select(Pause.reach, func.count()).group_by(col(Pause.reach))).all())
         for reach in Reach:

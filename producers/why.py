@@ -1,5 +1,8 @@
 """Why a job is where it is: the same predicates that admission uses, asked for one job."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlmodel import Session, col, select
 
 from models.database import Database
@@ -12,7 +15,25 @@ from producers.snapshot import WORKER_SILENT, snapshot
 
 def why(database: Database, session: Session, job: Job) -> list[Reason]:
     """Every reason that keeps `job` from going on; empty when nothing holds it."""
+    return whys(database, session, [job])[job.id]
+
+
+def whys(database: Database, session: Session, jobs: Sequence[Job]) -> dict[str, list[Reason]]:
+    """The same of many jobs by their ids, for lists: those that wait are explained by one snapshot."""
     now = database.now(session)
+    told = {job.id: _plainly(job) for job in jobs}
+    waiting = [job for job in jobs if told[job.id] is None]
+    if waiting:
+        beat = session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).first()
+        silent = beat is None or beat.at < now - WORKER_SILENT
+        nobody = [Reason("service", "no dispatcher is alive; start one with `vzq service` or `vzq up`")] if silent else []
+        picture = snapshot(session, waiting, now)
+        told |= {job.id: nobody + explain(picture, job) for job in picture.waiting}
+    return {job_id: reasons or [] for job_id, reasons in told.items()}
+
+
+def _plainly(job: Job) -> list[Reason] | None:
+    """What the row itself says; None for a job that waits for admission."""
     if job.ended:
         return [Reason("ended", f"it is {job.state}" + (f": {job.error}" if job.error else ""))]
     if job.state == State.STUCK:
@@ -21,9 +42,9 @@ def why(database: Database, session: Session, job: Job) -> list[Reason]:
         return [Reason("running", f"worker {job.worker} has it, at step {job.step or 'claim'}")]
     if job.lease_until is not None:
         return [Reason("dispatched", "its message is on the queue; a worker takes it within a second, else it is sent again", until=job.lease_until)]
-    reasons = []
-    beat = session.exec(select(Beat).where(col(Beat.name) == "dispatcher")).first()
-    if beat is None or beat.at < now - WORKER_SILENT:
-        reasons.append(Reason("service", "no dispatcher is alive; start one with `vzq service` or `vzq up`"))
-    picture = snapshot(session, [job], now)
-    return reasons + explain(picture, picture.waiting[0])
+    return None
+
+
+def reason_shapes(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
+    """As JSON has them."""
+    return [{"code": reason.code, "text": reason.text, "until": reason.until, "holder": reason.holder} for reason in reasons]

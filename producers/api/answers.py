@@ -84,6 +84,12 @@ class Reason(BaseModel):
     holder: str | None = Field(description="The job that is in the way.")
 
 
+class ListedJob(Job):
+    """A job in a list."""
+
+    why: list[Reason] | None = Field(None, description="What holds it now, where `why` was asked for.")
+
+
 class JobStory(Job):
     """A job with all that is known of it."""
 
@@ -345,6 +351,17 @@ class SignatureStory(Signature):
     """The same, with who waits because of it."""
 
     stuck: list[str] = Field(description="Jobs that are stuck because of it.")
+
+
+class Downtime(BaseModel):
+    """How long the containers of one customer did not answer in a month."""
+
+    customer: str | None = Field(description="null: containers of nobody in particular.")
+    outages: int = Field(description="Intervals in which a container did not answer, or may not have.")
+    containers: int = Field(description="How many containers they concern.")
+    measured_s: float
+    longest_s: float | None = Field(description="The longest that was measured.")
+    unmeasured: int = Field(description="Intervals whose length is not known; not measured is not zero.")
 
 
 class Token(BaseModel):

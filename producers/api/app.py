@@ -17,6 +17,7 @@ from producers.api import (
     campaigns,
     catalogue,
     containers,
+    depth,
     events,
     execs,
     findings,
@@ -47,7 +48,7 @@ ROUTERS = [
     module.router
     for module in (
         *(orders, jobs, containers, nodes, catalogue, execs, rollouts, campaigns, schedules, findings, outages, pauses, signatures),
-        *(events, webhooks, access, alerts, health),
+        *(depth, events, webhooks, access, alerts, health),
     )
 ]
 THREADS = 16  # no more than the database gives connections at once

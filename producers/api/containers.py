@@ -20,6 +20,7 @@ from producers.api.paths import CtId
 from producers.api.problems import Fault
 from producers.api.rendering import job_answer
 from producers.api.tags import TAGGED, tagged
+from producers.search import fits
 from producers.shapes import container_shape
 
 router = APIRouter(prefix="/v1", tags=["containers"])
@@ -39,6 +40,9 @@ class ContainerFilters(BaseModel):
     name: Word | None = None
     hostname: HostName | None = None
     address: Annotated[str, Field(max_length=45, pattern=r"^[0-9a-fA-F.:]+$")] | None = Field(None, description="The one that has this address.")
+    text: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")] | None = Field(
+        None, description="Its id, one of its addresses, or a part of its name, host name or customer."
+    )
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -56,6 +60,8 @@ def list_containers(request: Request, house: TheHouse, caller: Reader, filters: 
     query = query.where(*(col(column) == value for column, value in wanted if value is not None))
     if filters.address is not None:
         query = query.where(col(Container.ctid).in_(select(Address.ctid).where(Address.address == filters.address.lower())))
+    if filters.text is not None:
+        query = query.where(fits(filters.text))
     if last is not None:
         query = query.where(col(Container.ctid) > min(last, 2_147_483_647))
     with house.database.read() as session:

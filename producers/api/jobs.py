@@ -30,7 +30,7 @@ from producers.passwords import hand_out
 from producers.resolving import advice, last_look, offer_shape, offers, order_look, sight_shape
 from producers.story import story, story_shape
 from producers.tokens import Caller
-from producers.why import why
+from producers.why import reason_shapes, why, whys
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -58,11 +58,12 @@ class JobFilters(BaseModel):
     producer: Annotated[str, Field(max_length=100, pattern=r"^[ -~]+$")] | None = Field(None, description="Who asked.")
     request: Annotated[str, Field(pattern=f"^{GIVEN.pattern}$")] | None = Field(None, description="The request it came with, as in X-Request-Id.")
     since: Moment | None = Field(None, description="Only those accepted at or after this moment.")
+    why: bool = Field(False, description="Tell what holds each of them.")
     limit: Limit = 50
     cursor: Cursor = None
 
 
-@router.get("/jobs", operation_id="listJobs", response_model=Page[answers.Job])
+@router.get("/jobs", operation_id="listJobs", response_model=Page[answers.ListedJob])
 def list_jobs(request: Request, house: TheHouse, caller: Reader, filters: Annotated[JobFilters, Query()]) -> Response:
     """Jobs, the newest first."""
     query = select(Job).order_by(col(Job.id).desc()).limit(filters.limit + 1)
@@ -83,7 +84,12 @@ def list_jobs(request: Request, house: TheHouse, caller: Reader, filters: Annota
         query = query.where(col(Job.id) < last)
     with house.database.read() as session:
         rows = session.exec(query).all()
-    return tagged(request, page(request, rows, limit=filters.limit, key=lambda job: job.id, shape=lambda job: job_answer(job, caller)))
+        told = whys(house.database, session, rows) if filters.why else {}
+
+    def shape(job: Job) -> dict[str, Any]:
+        return job_answer(job, caller) | ({"why": reason_shapes(told[job.id])} if filters.why else {})
+
+    return tagged(request, page(request, rows, limit=filters.limit, key=lambda job: job.id, shape=shape))
 
 
 @router.get("/jobs/{job_id:jobid}", operation_id="getJob", response_model=answers.JobStory, responses=TAGGED)
@@ -210,6 +216,6 @@ def _story(house: House, caller: Caller, job_id: str) -> tuple[dict[str, Any], s
         job = visible(session, caller, job_id)
         reasons = why(house.database, session, job)
         shape = story_shape(story(session, job)) | job_answer(job, caller)
-    told = [{"code": reason.code, "text": reason.text, "until": reason.until, "holder": reason.holder} for reason in reasons]
+    told = reason_shapes(reasons)
     stable = repr((shape, [(reason.code, reason.holder) for reason in reasons]))
     return shape | {"why": told}, stable

@@ -1,4 +1,4 @@
-"""uvicorn in a thread of the service."""
+"""uvicorn in a thread of the service: the API, and before it the page."""
 
 import os
 import socket
@@ -6,10 +6,13 @@ import threading
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from producers.api.app import create_app
 from producers.api.settings import ApiSettings
 from producers.house import House
+from producers.page.app import Front, create_page
+from producers.page.settings import PageSettings
 
 log = structlog.get_logger(__name__)
 LAST_REQUESTS_S = 5  # how long requests that are going on may take once it stops
@@ -32,8 +35,10 @@ class ApiServer:
         except OSError as error:
             raise CannotServeError(f"cannot serve the API on {settings.api}: {error.strerror}; set VZQ_API to a free host:port") from None
         self._app = create_app(house, settings)
+        page = PageSettings()
+        served: ASGIApp = Front(self._app, create_page(house, self._app, self._app.state.closing, page)) if page.page else self._app
         config = uvicorn.Config(
-            self._app,
+            served,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -43,6 +48,7 @@ class ApiServer:
             timeout_graceful_shutdown=LAST_REQUESTS_S,
             timeout_keep_alive=30,
             proxy_headers=False,
+            ws_max_size=1 << 20,  # what somebody pastes into a console
         )
         try:
             config.load()

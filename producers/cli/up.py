@@ -88,7 +88,9 @@ def next_steps(embedded: Embedded) -> list[str]:
     """How to go on from here, to copy and paste."""
     state = embedded.house.settings.state.absolute()
     lines = [f"state    {state} (logs below it)"]
-    lines.append(f"api      http://{os.environ.get('VZQ_API') or Wanted.api}; a token for it: vzq token create NAME --scope order")
+    lines.append(
+        f"page     http://{os.environ.get('VZQ_API') or Wanted.api}/ (and the API below /v1); a token for it: vzq token create NAME --scope operate"
+    )
     if not embedded.nodes:
         lines.append("next     vzq key, then vzq node add NAME --host HOST; or start with --lab 3 to try it on simulated nodes")
         return lines

@@ -27,6 +27,17 @@ def read_spec(path: Path | None, given: Mapping[str, Any]) -> RolloutSpec:
     return checked(fields)
 
 
+def read_text(text: str) -> RolloutSpec:
+    """The specification that somebody wrote, TOML or YAML; no file is read for it. Raises BadOrder naming each field that is wrong."""
+    if len(text) > LONGEST:
+        raise BadOrder({"specification": f"is longer than {LONGEST} letters; a specification is not"})
+    fields = _parsed(text, toml=_is_toml(text), name="specification")
+    action = fields.get("action")
+    if isinstance(action, dict) and "file" in action:
+        raise BadOrder({"action.file": "names a file, and there are none here; write the script itself into action.text"})
+    return checked(fields)
+
+
 def checked(fields: Mapping[str, Any]) -> RolloutSpec:
     """The specification that these fields are; raises BadOrder."""
     try:
@@ -51,16 +62,27 @@ def _read(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LONGEST:
             raise BadOrder({str(path): f"is longer than {LONGEST} bytes; a specification is not"})
         text = path.read_text()
-        fields = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise BadOrder({str(path): f"cannot be read: {error.strerror if isinstance(error, OSError) else 'it is no text'}"}) from None
+    return _parsed(text, toml=path.suffix == ".toml", name=str(path))
+
+
+def _parsed(text: str, *, toml: bool, name: str) -> dict[str, Any]:
+    try:
+        fields = tomllib.loads(text) if toml else yaml.safe_load(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadOrder({str(path): f"is not TOML: {error}"}) from None
+        raise BadOrder({name: f"is not TOML: {error}"}) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise BadOrder({str(path): f"is neither TOML (named .toml) nor YAML: {str(error).splitlines()[0]}"}) from None
+        raise BadOrder({name: f"is neither TOML (named .toml) nor YAML: {str(error).splitlines()[0]}"}) from None
     if not isinstance(fields, dict):
-        raise BadOrder({str(path): "holds no specification; write e.g. [selector], [action], [waves]"})
+        raise BadOrder({name: "holds no specification; write e.g. [selector], [action], [waves]"})
     return fields
+
+
+def _is_toml(text: str) -> bool:
+    """By its first line that says something: `[selector]` or `name = …`; YAML has colons there."""
+    first = next((line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")), "")
+    return first.startswith("[") or "=" in first.partition(":")[0]
 
 
 def _put(fields: dict[str, Any], names: list[str], value: object) -> None:

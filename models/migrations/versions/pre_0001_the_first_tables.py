@@ -215,6 +215,28 @@ def upgrade() -> None:
         batch_op.create_index("job_leased", ["lease_until", "id"], unique=False)
 
     op.create_table(
+        "login",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    with op.batch_alter_table("login", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_login_token"), ["token"], unique=False)
+
+    op.create_table(
+        "ticket",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("container", sa.Integer(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_table(
         "node",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("site", sa.String(), nullable=False),
@@ -729,6 +751,10 @@ def downgrade() -> None:
 
     op.drop_table("worker")
     op.drop_table("webhook")
+    op.drop_table("ticket")
+    with op.batch_alter_table("login", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_login_token"))
+    op.drop_table("login")
     op.drop_table("token")
     with op.batch_alter_table("spent_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_spent_key_job_id"))

@@ -1,0 +1,66 @@
+"""A real browser: Debian's Chromium, driven by Playwright; everything it says in its console is kept."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
+SERIOUS = {"serious", "critical"}
+
+
+def missing(what: str) -> None:
+    """Skips, loudly; fails where nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(f"THE PAGE IS NOT TESTED IN A BROWSER: there is no {what}")
+    pytest.skip(f"THE PAGE IS NOT TESTED IN A BROWSER: there is no {what}")
+
+
+@dataclass
+class Seat:
+    """Somebody before a browser."""
+
+    tab: Any
+    url: str
+    said: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Keep what goes wrong in the page."""
+        self.tab.on("console", lambda line: self.said.append(f"{line.type}: {line.text}") if line.type in {"error", "warning"} else None)
+        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.tab.on("requestfailed", lambda request: None if "live" in request.url else self.said.append(f"failed: {request.url}"))
+
+    def enter(self, secret: str) -> None:
+        """As a person does it."""
+        self.tab.goto(f"{self.url}/login")
+        self.tab.get_by_label("API token").fill(secret)
+        self.tab.get_by_role("button", name="Log in").click()
+        self.tab.wait_for_url(f"{self.url}/")
+
+    def faults(self) -> list[str]:
+        """What axe finds serious on the page that is shown."""
+        found = self.tab.evaluate(f"async () => {{ {AXE.read_text()}; return (await axe.run()).violations }}")
+        return [
+            f"{self.tab.url}: {one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary'][:300]}"
+            for one in found
+            if one["impact"] in SERIOUS
+        ]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of this process."""
+    found = shutil.which("chromium")
+    if found is None:
+        missing("chromium (Debian: chromium)")
+    api = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__("playwright.sync_api", fromlist=["sync_api"])
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
