@@ -72,7 +72,8 @@ def _steps(job: Mapping[str, Any], outages: Sequence[Mapping[str, Any]]) -> Draw
     ]
     bars += [scale.bar(_at(one["began_at"]), one["gap_s"], 1, "gap", f"no answer for {one['gap_s']:.3f} s") for one in outages]
     longest = max(steps, key=lambda one: _at(one["ended_at"]) - _at(one["at"]))
-    words = f"{len(steps)} steps in {end - start:.1f} s, the longest {longest['step']}; no answer {'once' if len(outages) == 1 else f'{len(outages)} times'}."
+    silent = "once" if len(outages) == 1 else f"{len(outages)} times"
+    words = f"{len(steps)} steps in {end - start:.1f} s, the longest {longest['step']}; no answer {silent}."
     return Drawing("the whole job", bars, scale.ticks(), ["steps", "no answer"], 2 * LANE, words)
 
 
