@@ -57,9 +57,8 @@ async def moves(visit: Visit) -> Response:
 async def campaign(visit: Visit) -> Response:
     """One of them."""
     seen = await _see(visit)
-    events = await visit.door.get(f"/v1/campaigns/{seen['campaign']['id']}/events", limit=200)
     over = seen["campaign"]["state"] in OVER
-    return visit.show("campaign.html", **seen, events=events["items"], over=over, order=ORDER, have=_look(visit, seen).digest)
+    return visit.show("campaign.html", **seen, over=over, order=ORDER, have=_look(visit, seen).digest)
 
 
 @views.get("/campaigns/{campaign_id}/live")
@@ -145,8 +144,9 @@ async def _see(visit: Visit, forecast: dict[str, Any] | None = None) -> dict[str
     # Counted from the targets that are shown, so that counts and squares say the same.
     counts = Counter(target["outcome"] for target in targets)
     told["counts"] = {str(outcome): counts[outcome] for outcome in ORDER}
+    events = await visit.door.get(f"{where}/events", limit=LISTED)
     trouble = [target for target in targets if target["outcome"] in TROUBLE]
-    return {"campaign": told, "waves": _waves(targets, told), "trouble": trouble[:LISTED], "ends_at": forecast["ends_at"]}
+    return {"campaign": told, "waves": _waves(targets, told), "trouble": trouble[:LISTED], "ends_at": forecast["ends_at"], "events": events["items"]}
 
 
 def _ends_at(visit: Visit, campaign_id: str) -> str | None:
@@ -178,6 +178,8 @@ def _look(visit: Visit, seen: dict[str, Any]) -> Look:
     parts, told = visit.parts(), seen["campaign"]
     pieces = {
         "campaign-head": Piece(str(parts.campaign_head(told, seen["ends_at"]))),
+        "campaign-acts": Piece(str(parts.campaign_acts(told, visit.form_key, visit.may("operate"))), sign=told["state"]),
+        "campaign-story": Piece(str(parts.campaign_story(seen["events"])), sign=str(len(seen["events"]))),
         "campaign-counts": Piece(str(parts.campaign_counts(told["counts"], ORDER))),
         "campaign-trouble": Piece(str(parts.trouble(seen["trouble"]))),
     }

@@ -70,7 +70,7 @@ async def job_live(visit: Visit) -> Response:
     """Its stream."""
 
     async def look() -> Look:
-        return _look(visit, await _see(visit))
+        return _look(visit, await _see(visit, rehearse=False))
 
     return streamed(visit, look)
 
@@ -130,8 +130,8 @@ def _sign(job: dict[str, Any]) -> str:
     return repr((job["state"], job["step"], round(job["progress"], 2), job["error"], job["node"], job["ctid"], job["cancel_asked"], reasons))
 
 
-async def _see(visit: Visit) -> dict[str, Any]:
-    """The job, its outages, and what may be done about it."""
+async def _see(visit: Visit, *, rehearse: bool = True) -> dict[str, Any]:
+    """The job, its outages, and what may be done about it; streams do not rehearse the choices of a stuck one again and again."""
     told = await visit.door.get(f"/v1/jobs/{visit.path['job_id']}")
     outages: list[dict[str, Any]] = []
     if KINDS[told["kind"]].interrupts:
@@ -139,7 +139,7 @@ async def _see(visit: Visit) -> dict[str, Any]:
             (await visit.door.get("/v1/outages", job=told["id"], limit=50))["items"] if told["customer"] or visit.caller.customer is None else []
         )
     choices = None
-    if told["state"] == State.STUCK and visit.may("operate"):
+    if told["state"] == State.STUCK and rehearse and visit.may("operate"):
         try:
             choices = await visit.door.get(f"/v1/jobs/{told['id']}/choices")
         except Refused:  # it was decided this moment
@@ -181,5 +181,9 @@ def _look(visit: Visit, seen: dict[str, Any]) -> Look:
         "job-story": Piece(str(parts.job_story(seen["story"]))),
         "job-result": Piece(str(parts.job_result(told))),
         "job-time": Piece(str(parts.job_time(told, seen["outages"], seen["figures"], seen["drawing"]))),
-    }  # no forms: they are not torn from under whoever fills them in
+        # A form is torn from under whoever fills it in only when it is of no use any more.
+        "job-acts": Piece(
+            str(parts.job_acts(told, seen["acts"], visit.form_key, seen["choices"])), sign=repr((seen["acts"], told["state"] == "stuck"))
+        ),
+    }
     return Look(pieces, over=told["ended_at"] is not None)

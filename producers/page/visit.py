@@ -43,6 +43,11 @@ class Visit:
         return {name: quote(value, safe="") if isinstance(value, str) else value for name, value in self.request.path_params.items()}
 
     @property
+    def form_key(self) -> str:
+        """What the forms of this login carry."""
+        return logins.form_key(self.cookie)
+
+    @property
     def because(self) -> str:
         """The reason that a form gave; forms with a reason insist on one."""
         return self.form.get("because", "").strip()
@@ -65,9 +70,7 @@ class Visit:
         """A page."""
         renderer: Renderer = self.request.app.state.renderer
         said = unquote(self.request.cookies.get(SAID, ""))
-        html = renderer.page(
-            template, visit=self, caller=self.caller, form_key=logins.form_key(self.cookie), said=said, here=self.request.url.path, **context
-        )
+        html = renderer.page(template, visit=self, caller=self.caller, form_key=self.form_key, said=said, here=self.request.url.path, **context)
         response = Response(html, status, media_type="text/html")
         if said:
             response.delete_cookie(SAID, httponly=True, samesite="strict")

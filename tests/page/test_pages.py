@@ -81,10 +81,10 @@ def test_each_scope_sees_its_pages_and_the_menu_names_no_other(full: Page) -> No
 def test_a_customers_token_sees_that_customers_alone(full: Page) -> None:
     with full.enter("acme") as client:
         listed = client.get("/containers").text
-        assert "ct1002" in listed
+        assert "ct1003" in listed
         assert "ct1005" not in listed
         assert client.get("/containers/1005").status_code == 404
-        assert client.get("/containers/1002").status_code == 200
+        assert client.get("/containers/1003").status_code == 200
         assert client.get("/containers/1001").status_code == 404  # it is somebody else's by now
         assert "nobody in particular" not in client.get("/downtime").text
 
