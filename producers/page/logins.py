@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, delete, update
 
-from models.access import Token
+from models.access import Scope, Token
 from models.logins import Login
 from producers import tokens
 from producers.audit import audit
@@ -27,6 +27,8 @@ def enter(session: Session, secret: str, *, now: datetime) -> tuple[str, datetim
     token, why = tokens.recognise(session, secret, now=now)
     if token is None:
         raise NoEntry(why)
+    if not Caller(token.name, token.scope, token.customer).may(Scope.READ):
+        raise NoEntry(f"token {token.name} has scope {token.scope}, which shows nothing; log in with one that may read")
     session.execute(delete(Login).where((col(Login.until) <= now) | (col(Login.seen_at) <= now - IDLE)))
     cookie = secrets.token_urlsafe(32)
     until = min(now + LONGEST, token.expires_at or now + LONGEST)

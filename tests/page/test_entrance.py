@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from models.access import Audit, Token
+from models.access import Audit, Scope, Token
 from models.logins import Login
 from producers import tokens
 from producers.page import logins
@@ -38,6 +38,17 @@ def test_the_login_leads_to_no_other_site(page: Page, where: str) -> None:
         assert key is not None
         sent = client.post("/login", data={"token": page.api.secrets["read"], "form_key": key[1], "next": where})
     assert sent.headers["location"] == "/"
+
+
+def test_a_token_that_shows_nothing_opens_nothing(page: Page) -> None:
+    with page.house.database.write() as session:
+        _, secret = tokens.create(session, name="pager", scope=Scope.ALERT, customer=None, expires_at=None, now=page.house.clock.now(), by="test")
+    with page.stranger() as client:
+        key = FORM_KEY.search(client.get("/login").text)
+        assert key is not None
+        answer = client.post("/login", data={"token": secret, "form_key": key[1]})
+    assert answer.status_code == 401
+    assert "scope alert" in answer.text
 
 
 def test_a_wrong_token_says_why_and_many_are_slowed_down(page: Page) -> None:

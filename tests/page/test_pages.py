@@ -65,7 +65,7 @@ SEEN = {  # page → the least scope that sees it, and whether a token of one cu
 
 
 def test_each_scope_sees_its_pages_and_the_menu_names_no_other(full: Page) -> None:
-    scopes = [str(scope) for scope in Scope]
+    scopes = [str(scope) for scope in (Scope.READ, Scope.ORDER, Scope.OPERATE, Scope.ADMIN)]
     for token in [*scopes, "acme"]:
         with full.enter(token) as client:
             menu = client.get("/jobs").text
