@@ -1,12 +1,12 @@
 """Campaigns that move containers: what was asked, as it is kept with the campaign. Which container goes where stands in its targets."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field
 
 from models.updates import Part
 from models.whitelist import Word
-from models.windows import read_window, read_zone
+from models.windows import WindowText, ZoneName
 
 VERSION = 1
 TO = "to"  # in a target's labels: the node it goes to; without it placement chooses when its turn comes
@@ -24,18 +24,5 @@ class RelocationSpec(Part):
     failures: int = Field(0, strict=True, ge=0, le=10_000, description="So many moves may fail; one more, and it stops.")
     longest_gap_s: float | None = Field(None, gt=0, le=86_400, description="Containers whose move is expected to interrupt them longer stay.")
     kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What a rebooted node must run afterwards.")
-    windows: tuple[Annotated[str, StringConstraints(max_length=100)], ...] = Field((), max_length=20, description="When moves may be started.")
-    timezone: str = Field("UTC", max_length=60)
-
-    @field_validator("windows")
-    @classmethod
-    def _readable(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
-        for window in windows:
-            read_window(window)
-        return windows
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        read_zone(name)
-        return name
+    windows: tuple[WindowText, ...] = Field((), max_length=20, description="When moves may be started.")
+    timezone: ZoneName = "UTC"

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from models.campaign_states import Outcome
 from models.spans import Share, Span, span, ten_thousandths
 from models.updates import Manner, Part
 from models.whitelist import CtId, Word
-from models.windows import read_window, read_zone
+from models.windows import WindowText, ZoneName, read_window
 
 Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-z0-9.*?_-]{0,252}$")]
 Words = Annotated[tuple[Word, ...], Field(max_length=1000)]
@@ -125,26 +125,13 @@ class RolloutSpec(Manner):
     waves: Waves = Waves()
     at_once: AtOnce = AtOnce()
     budget: Budget = Budget()
-    windows: tuple[Annotated[str, StringConstraints(max_length=100)], ...] = Field(
+    windows: tuple[WindowText, ...] = Field(
         (), max_length=20, description="When targets may be started; always if left out.", examples=[["mon-fri 22:00-04:00"]]
     )
-    timezone: str = Field("UTC", max_length=60, description="Whose clocks the windows go by.")
+    timezone: ZoneName = Field("UTC", description="Whose clocks the windows go by.")
     last_start: Span = Field("0s", description="So long before a window closes nothing more is started.")
     deadline: Span = Field("6h", description="It stops when no target ended well for so long; time in which it waits for its window does not count.")
     patience: Span = Field("15m", description="A target whose node does not answer for so long is unreachable.")
-
-    @field_validator("windows")
-    @classmethod
-    def _readable(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
-        for window in windows:
-            read_window(window)
-        return windows
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        read_zone(name)
-        return name
 
     @model_validator(mode="after")
     def _possible(self) -> "RolloutSpec":

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, StringConstraints
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WRITTEN = re.compile(r"(?:([a-z,-]+) +)?([0-2]?[0-9]:[0-5][0-9]) *- *([0-2]?[0-9]:[0-5][0-9])")
@@ -49,6 +52,20 @@ def read_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"there is no time zone {name[:60]!r}; write e.g. Europe/Berlin or UTC") from None
+
+
+def _readable(text: str) -> str:
+    read_window(text)
+    return text
+
+
+def _known(name: str) -> str:
+    read_zone(name)
+    return name
+
+
+WindowText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_readable)]  # in orders and specifications
+ZoneName = Annotated[str, StringConstraints(max_length=60), AfterValidator(_known)]
 
 
 def open_until(windows: Sequence[Window], zone: ZoneInfo, now: datetime) -> datetime | None:

@@ -53,7 +53,7 @@ def targets(count: int, canaries: int = 0) -> list[Seen]:
         ({"waves": {"sizes": ["0%"]}}, "waves: a wave of 0% starts nothing"),
         ({"waves": {"canaries": ["a", "a"]}}, "waves: a canary stands twice"),
         ({"waves": {"ramp_up": {"first": 8, "most": 4}}}, "waves: ramp_up begins with 8 and may not exceed 4"),
-        ({"windows": ["22:00-22:00"]}, "windows: '22:00-22:00' opens and closes at the same time"),
+        ({"windows": ["22:00-22:00"]}, "windows.0: '22:00-22:00' opens and closes at the same time"),
         ({"windows": ["22:00-23:00"], "last_start": "1h"}, "last_start 1h leaves nothing of the window '22:00-23:00'"),
         ({"timezone": "Mars/Olympus"}, "timezone: there is no time zone"),
         ({"budget": {"failures": None, "rate": None}}, "budget: bounds nothing"),
