@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from models.access import Audit, Scope, Token
 from models.whitelist import Word
 from producers import tokens
-from producers.api import answers
+from producers.api import house_answers as answers
 from producers.api.gate import Admin, TheHouse, unbound
 from producers.api.moments import Moment
 from producers.api.orders import Because

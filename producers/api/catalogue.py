@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 
 from models.fleet import Address, Plan, Pool
 from models.whitelist import Word
-from producers.api import answers
+from producers.api import fleet_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
 from producers.api.paths import PlanName, PoolName

@@ -13,7 +13,7 @@ from models.fleet import Address, Container, ContainerState
 from models.jobs import Job
 from models.standing import Standing
 from models.whitelist import HostName, Word
-from producers.api import answers
+from producers.api import fleet_answers as answers
 from producers.api.gate import Reader, TheHouse
 from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.paths import CtId

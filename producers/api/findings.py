@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from models.findings import Finding
 from models.whitelist import Word
-from producers.api import answers
+from producers.api import fleet_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import HEADERS, Because
 from producers.api.pages import Cursor, Limit, Page, page, seen_number

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from models.fleet import Node, NodeState
 from models.whitelist import Proxy, Word
-from producers.api import answers
+from producers.api import fleet_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
 from producers.api.pages import Cursor, Limit, Page, page, seen

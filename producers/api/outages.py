@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.whitelist import Word
-from producers.api import answers
+from producers.api import fleet_answers as answers
 from producers.api.gate import Reader, TheHouse
 from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.paths import JOB_ID

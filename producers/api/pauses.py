@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.pauses import Reach
-from producers.api import answers
+from producers.api import house_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
 from producers.api.tags import TAGGED, tagged

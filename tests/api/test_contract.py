@@ -16,7 +16,7 @@ from models.jobs import Begun, Event
 from models.lifecycle import Cause, State
 from models.outages import Outage
 from producers import shapes
-from producers.api import answers
+from producers.api import answers, fleet_answers, house_answers
 from producers.downtime import outage_shape
 from producers.findings import finding_shape
 from tests.api.conftest import NEW, Api
@@ -45,19 +45,19 @@ def test_every_shape_has_the_fields_of_its_answer() -> None:
     assert shapes.job_shape(make_job()).keys() == keys(answers.Job)
     assert shapes.event_shape(event).keys() == keys(answers.Event)
     assert shapes.begun_shape(begun).keys() == keys(answers.Try)
-    assert shapes.node_shape(make_node(), containers=0, memory_taken=0, disk_taken=0).keys() == keys(answers.Node)
-    assert shapes.plan_shape(make_plan()).keys() == keys(answers.Plan)
-    assert shapes.pool_shape(make_pool(), used=0, size=1).keys() == keys(answers.Pool)
-    assert shapes.token_shape(Token(name="t", hash="h", scope=Scope.READ, created_at=NOON, created_by="b")).keys() == keys(answers.Token)
-    assert shapes.audit_shape(Audit(at=NOON, by="b", action="a")).keys() == keys(answers.AuditEntry)
-    assert outage_shape(Outage(ctid=1, node="n", site="s", cause="c", began_at=NOON)).keys() == keys(answers.Outage)
-    assert finding_shape(Finding(kind="k", node="n", subject="s", first_seen=NOON, last_seen=NOON)).keys() == keys(answers.Finding)
+    assert shapes.node_shape(make_node(), containers=0, memory_taken=0, disk_taken=0).keys() == keys(fleet_answers.Node)
+    assert shapes.plan_shape(make_plan()).keys() == keys(fleet_answers.Plan)
+    assert shapes.pool_shape(make_pool(), used=0, size=1).keys() == keys(fleet_answers.Pool)
+    assert shapes.token_shape(Token(name="t", hash="h", scope=Scope.READ, created_at=NOON, created_by="b")).keys() == keys(house_answers.Token)
+    assert shapes.audit_shape(Audit(at=NOON, by="b", action="a")).keys() == keys(house_answers.AuditEntry)
+    assert outage_shape(Outage(ctid=1, node="n", site="s", cause="c", began_at=NOON)).keys() == keys(fleet_answers.Outage)
+    assert finding_shape(Finding(kind="k", node="n", subject="s", first_seen=NOON, last_seen=NOON)).keys() == keys(fleet_answers.Finding)
 
 
 def test_a_container_has_the_fields_of_its_answer(lite: Api) -> None:
     ctid = lite.order().json()["ctid"]
-    assert lite.get(f"/v1/containers/{ctid}").json().keys() == keys(answers.ContainerStory)
-    assert lite.get("/v1/containers").json()["items"][0].keys() == keys(answers.Container)
+    assert lite.get(f"/v1/containers/{ctid}").json().keys() == keys(fleet_answers.ContainerStory)
+    assert lite.get("/v1/containers").json()["items"][0].keys() == keys(fleet_answers.Container)
 
 
 def test_the_document_is_whole(lite: Api) -> None:
