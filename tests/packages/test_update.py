@@ -13,6 +13,7 @@ from models.lifecycle import State
 from ops.simnode.package_book import Book
 from tests.packages.conftest import PENDING, TEMPLATES
 from tests.verbs.house import VerbHouse, house_in
+from workers.openvz.vzctl import OUTPUT_HEAD, OUTPUT_TAIL
 
 PACKAGES = {"do": "packages"}
 
@@ -237,3 +238,13 @@ async def test_a_check_tells_what_would_be_upgraded_and_holds_up_nobody(house: W
     assert len(house.book(ct).pending) == 2
     job = await house.order("check-update", ct, action={"do": "packages", "security_only": True})
     assert job.result["pending"] == 1
+
+
+async def test_a_script_that_prints_without_end_fills_no_disk_and_is_ended_by_its_time_out(house: Ward) -> None:
+    ct = await house.settle()
+    job = await house.update(ct, action={"do": "script", "interpreter": "sh", "text": "echo first; exec yes", "timeout": "2s"})
+    assert (job.state, job.result["outcome"]) == (State.FAILED, "failed")
+    assert "ended after 2s" in job.error
+    assert job.result["output"].startswith("first\ny\n")
+    kept = [path.stat().st_size for path in (house.root / "var/lib/vzq/runs").rglob("out")]
+    assert max(kept) == OUTPUT_HEAD + OUTPUT_TAIL

@@ -3,27 +3,33 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from models.errors import Permanent
-from models.whitelist import JOB_ID, Address, CtId, Description, HostName, Password, Word
 from workers.commands import Command, Finished
-from workers.openvz import exit_codes, holds, inside, sights, vzlist
-from workers.openvz.driver import Abilities, Flow, Identity, Limits, Listed, Sight
+from workers.openvz import exit_codes, holds, inside, vzlist
+from workers.openvz.checked import (
+    DESCRIPTION,
+    HOSTNAME,
+    PASSWORD,
+    WORD,
+    checked,
+    container_id,
+    layout_of,
+    plain_address,
+    positive,
+    snapshot_id,
+)
+from workers.openvz.driver import Abilities, Identity, Limits, Listed, Sight
+from workers.openvz.vzq_ct import VzqCt
 
 ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be told from the command's (facts §2.5)
 PASSWORD_SET = "vzq-password:"  # noqa: S105  (a marker, followed by chpasswd's exit code)
 
-_T = TypeVar("_T")
-_CTID: TypeAdapter[int] = TypeAdapter(CtId)
-_WORD: TypeAdapter[str] = TypeAdapter(Word)
-_HOSTNAME: TypeAdapter[str] = TypeAdapter(HostName)
-_DESCRIPTION: TypeAdapter[str] = TypeAdapter(Description)
-_ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
-_PASSWORD: TypeAdapter[str] = TypeAdapter(Password)
-_LAYOUTS = ("simfs", "ploop")
+# So much of a script's output is kept, first and last; together what vzq-run hands back. Without a bound a script that prints
+# until its time-out fills the node's disk. What is beyond it is read all the same: a SIGPIPE would end vzctl before it tells how the script ended.
+OUTPUT_HEAD = OUTPUT_TAIL = 131_072
+_BOUNDED = 'exec 3>&1; code=$({ { vzctl exec2 "$1" - 3>&- 4>&-; echo $? >&4; } | { head -c "$2"; tail -c "$3"; } >&3 4>&-; } 4>&1); exit $code'
+
 _CPUUNITS = range(8, 500_001)  # vzctl's own bounds
 
 # How long a command may take before the step is cancelled on the node.
@@ -35,10 +41,9 @@ _DESTROY = timedelta(minutes=15)
 _SCRIPT = timedelta(minutes=3)  # over the script's own time-out: the grace of its end, a slow node
 _SNAPSHOT = timedelta(minutes=5)
 _MERGE = timedelta(hours=1)  # all that was written since is copied
-_USAGE = timedelta(minutes=10)  # counting some millions of files
 
 
-class Vzctl:
+class Vzctl(VzqCt):
     """Driver for vzctl 3.0.30 to 4.11 on OpenVZ kernels (vswap or beancounters) and on upstream ones."""
 
     def __init__(self, abilities: Abilities | None = None) -> None:
@@ -47,22 +52,6 @@ class Vzctl:
         self._version = _version(abilities.version) if abilities else (4, 11)
 
     # -- what is there ----------------------------------------------------------------------------------------
-
-    def look(self, ctid: int) -> Command:
-        """Changes nothing; runs directly, not through vzq-run. Read it with `sight`."""
-        return Command("look", ["vzq-ct", "look", _id(ctid)], timeout=_QUICK)
-
-    def sight(self, answer: Finished) -> Sight:
-        """What `look` saw."""
-        return sights.read_sight(answer)
-
-    def facts(self) -> Command:
-        """Changes nothing; runs directly. Read it with `abilities`."""
-        return Command("facts", ["vzq-ct", "facts"], timeout=_QUICK)
-
-    def abilities(self, answer: Finished) -> Abilities:
-        """What `facts` found out."""
-        return sights.read_abilities(answer)
 
     def listing(self) -> Command:
         """Changes nothing; runs directly. Read it with `listed`."""
@@ -74,107 +63,37 @@ class Vzctl:
         """The node's containers; a hostile description costs at most its own field."""
         return vzlist.read_columns(answer) if self._version < (4, 0) else vzlist.read_json(answer)
 
-    def survey(self) -> Command:
-        """All that is on the node but what runs, in one answer; changes nothing; runs directly. Read it with `surveyed`."""
-        return Command("survey", ["vzq-ct", "survey"], timeout=_QUICK)
-
-    def surveyed(self, answer: Finished) -> list[Sight]:
-        """Every id of which there is a trace; whether it runs, the listing knows."""
-        return sights.read_survey(answer)
-
-    def traffic(self) -> Command:
-        """What every running container sent and received, in one answer; changes nothing; runs directly. Read it with `flows`."""
-        return Command("traffic", ["vzq-ct", "traffic"], timeout=_QUICK)
-
-    def flows(self, answer: Finished) -> dict[int, Flow]:
-        """By container; those that the node cannot tell of are not among them."""
-        return sights.read_traffic(answer)
-
-    def usage(self, ctid: int) -> Command:
-        """The disk its files take; changes nothing; runs directly. Read it with `used`."""
-        return Command("usage", ["vzq-ct", "usage", _id(ctid)], timeout=_USAGE)
-
-    def used(self, answer: Finished) -> int:
-        """Bytes that `usage` counted."""
-        return sights.read_used(answer)
-
     # -- making and unmaking ----------------------------------------------------------------------------------
-
-    def plant(self, ctid: int, job: str, *, sample: str, layout: str) -> Command:
-        """Write the conf first, with the job's mark: the id is ours from then on, or Taken."""
-        return Command("plant", ["vzq-ct", "plant", _id(ctid), _job(job), _checked(_WORD, sample), _layout(layout)], timeout=_QUICK)
-
-    def clean(self, ctid: int, job: str) -> Command:
-        """Clear what a killed create of this job left; a whole container stays. Safe to repeat."""
-        return Command("clean", ["vzq-ct", "clean", _id(ctid), _job(job)], timeout=_DESTROY)
-
-    def unplant(self, ctid: int, job: str) -> Command:
-        """Take the planted conf away if there is no private area; last word of an undo. Safe to repeat."""
-        return Command("unplant", ["vzq-ct", "unplant", _id(ctid), _job(job)], timeout=_QUICK)
-
-    def adopt(self, ctid: int, job: str) -> Command:
-        """Put the job's mark on a container that has none; Taken if it has another's. Safe to repeat."""
-        return Command("adopt", ["vzq-ct", "adopt", _id(ctid), _job(job)], timeout=_QUICK)
-
-    def disown(self, ctid: int, job: str) -> Command:
-        """Take away the mark that `adopt` put there for this job. Safe to repeat."""
-        return Command("disown", ["vzq-ct", "disown", _id(ctid), _job(job)], timeout=_QUICK)
-
-    def unlock(self, ctid: int) -> Command:
-        """Take a lock away whose process is dead; another's lock stays. Safe to repeat."""
-        return Command("unlock", ["vzq-ct", "unlock", _id(ctid)], timeout=_QUICK)
-
-    def sweep(self, ctid: int) -> Command:
-        """Clear what bears nobody's mark and was not touched for an hour; nothing with a conf or with files of a container."""
-        return Command("sweep", ["vzq-ct", "sweep", _id(ctid)], timeout=_DESTROY)
 
     def create(self, ctid: int, *, template: str, layout: str, limits: Limits) -> Command:
         """Fill the private area of a planted container; not repeatable before `clean`. Without --config: the conf is there."""
-        argv = ["vzctl", "create", _id(ctid), "--ostemplate", _checked(_WORD, template)]
+        argv = ["vzctl", "create", container_id(ctid), "--ostemplate", checked(WORD, template)]
         if self._version >= (3, 1):
-            argv += ["--layout", _layout(layout)]
+            argv += ["--layout", layout_of(layout)]
         if layout == "ploop":  # the image is made in its size; simfs would take it for a quota, which set_limits writes
-            argv += ["--diskspace", f"{holds.kib(_positive(limits.disk_bytes, 'disk_bytes'))}K"]
+            argv += ["--diskspace", f"{holds.kib(positive(limits.disk_bytes, 'disk_bytes'))}K"]
         return Command("create", argv, timeout=_CREATE)
 
     def destroy(self, ctid: int) -> Command:
         """Take a stopped, unmounted container away. The engine proves first that it is ours."""
-        return Command("destroy", ["vzctl", "destroy", _id(ctid)], timeout=_DESTROY)
-
-    # -- the old system of a reinstall --------------------------------------------------------------------------
-
-    def aside(self, ctid: int, job: str, owner: str) -> Command:
-        """Put a stopped, unmounted container that bears `owner`'s mark away under the same id, for `job`. Safe to repeat."""
-        return Command("aside", ["vzq-ct", "aside", _id(ctid), _job(job), _job(owner)], timeout=_QUICK)
-
-    def back(self, ctid: int, job: str) -> Command:
-        """Bring back what `job` put away, once nothing else is under the id; half of it too. Safe to repeat."""
-        return Command("back", ["vzq-ct", "back", _id(ctid), _job(job)], timeout=_QUICK)
-
-    def drop(self, ctid: int, job: str) -> Command:
-        """Remove for good what `job` put away, and nothing else. Safe to repeat."""
-        return Command("drop", ["vzq-ct", "drop", _id(ctid), _job(job)], timeout=_DESTROY)
-
-    def keys(self, ctid: int, job: str) -> Command:
-        """Give the new system the ssh host keys and root's authorized_keys of the one put away (simfs only)."""
-        return Command("keys", ["vzq-ct", "keys", _id(ctid), _job(job)], timeout=_QUICK)
+        return Command("destroy", ["vzctl", "destroy", container_id(ctid)], timeout=_DESTROY)
 
     # -- how it is set up -------------------------------------------------------------------------------------
 
     def set_limits(self, ctid: int, limits: Limits) -> Command:
         """RAM, swap, disk and CPU in one `set --save`. Never send it without having seen the container: `set` of a
         missing one writes a stray conf and says 0."""
-        disk = f"{holds.kib(_positive(limits.disk_bytes, 'disk_bytes'))}K"
+        disk = f"{holds.kib(positive(limits.disk_bytes, 'disk_bytes'))}K"
         words = [*self._memory(limits), "--diskspace", f"{disk}:{disk}"]
         if limits.inodes is not None:
-            words += ["--diskinodes", f"{_positive(limits.inodes, 'inodes')}:{limits.inodes}"]
+            words += ["--diskinodes", f"{positive(limits.inodes, 'inodes')}:{limits.inodes}"]
         if limits.cpuunits not in _CPUUNITS:
             raise Permanent(f"cpuunits {limits.cpuunits!r} is not between 8 and 500000; correct the plan")
-        words += ["--cpus", str(_positive(limits.cpus, "cpus")), "--cpuunits", str(limits.cpuunits)]
+        words += ["--cpus", str(positive(limits.cpus, "cpus")), "--cpuunits", str(limits.cpuunits)]
         return _set("set-limits", ctid, words)
 
     def _memory(self, limits: Limits) -> list[str]:
-        ram, swap = _positive(limits.ram_bytes, "ram_bytes"), _positive(limits.swap_bytes, "swap_bytes", least=0)
+        ram, swap = positive(limits.ram_bytes, "ram_bytes"), positive(limits.swap_bytes, "swap_bytes", least=0)
         if self._vswap:  # always both: one alone ends with 28
             return ["--ram", f"{holds.kib(ram)}K", "--swap", f"{holds.kib(swap)}K"]
         # Beancounters: what may be allocated, what is guaranteed, and what survives an out-of-memory kill. All other
@@ -188,15 +107,15 @@ class Vzctl:
 
     def set_identity(self, ctid: int, identity: Identity) -> Command:
         """Host name, name, description and resolvers in one `set --save`; only on a container that was seen."""
-        words = ["--hostname", _checked(_HOSTNAME, identity.hostname)]
+        words = ["--hostname", checked(HOSTNAME, identity.hostname)]
         if identity.name is not None:
-            words += ["--name", _checked(_WORD, identity.name) if identity.name else ""]
+            words += ["--name", checked(WORD, identity.name) if identity.name else ""]
         if identity.description:
-            words += ["--description", _checked(_DESCRIPTION, identity.description)]
+            words += ["--description", checked(DESCRIPTION, identity.description)]
         for server in identity.nameservers:  # all in one call: they replace what was there
-            words += ["--nameserver", _address(server)]
+            words += ["--nameserver", plain_address(server)]
         if identity.searchdomain:
-            words += ["--searchdomain", _checked(_HOSTNAME, identity.searchdomain)]
+            words += ["--searchdomain", checked(HOSTNAME, identity.searchdomain)]
         return _set("set-identity", ctid, words)
 
     def add_addresses(self, ctid: int, addresses: Sequence[str]) -> Command:
@@ -217,47 +136,52 @@ class Vzctl:
 
     def set_password(self, ctid: int, user: str, password: str) -> Command:
         """Over stdin and from inside, so that no process list shows it; the container must run."""
-        line = f"{_checked(_WORD, user)}:{_checked(_PASSWORD, password, secret=True)}"
+        line = f"{checked(WORD, user)}:{checked(PASSWORD, password, secret=True)}"
         script = f"chpasswd <<'vzq-end'\n{line}\nvzq-end\nrc=$?\necho {PASSWORD_SET}$rc\nexit $rc\n"
-        return Command("set-password", ["vzctl", "exec2", _id(ctid), "-"], stdin=script.encode("ascii"), timeout=_QUICK)
+        return Command("set-password", ["vzctl", "exec2", container_id(ctid), "-"], stdin=script.encode("ascii"), timeout=_QUICK)
 
     # -- running ----------------------------------------------------------------------------------------------
 
     def enter(self, ctid: int) -> Command:
         """A shell inside, for a terminal; runs directly, and ends with its terminal."""
-        return Command("enter", ["vzctl", "enter", _id(ctid)])
+        return Command("enter", ["vzctl", "enter", container_id(ctid)])
 
     def start(self, ctid: int) -> Command:
         """Start without --wait, which can hold the lock for an hour; ask with `exec_true` whether it answers."""
-        return Command("start", ["vzctl", "start", _id(ctid)], timeout=_START)
+        return Command("start", ["vzctl", "start", container_id(ctid)], timeout=_START)
 
     def stop(self, ctid: int, *, fast: bool = False) -> Command:
         """Halt it from inside, or kill it with `fast`. A stopped one is 0 as well."""
-        return Command("stop", ["vzctl", "stop", _id(ctid), *(["--fast"] if fast else [])], timeout=_STOP)
+        return Command("stop", ["vzctl", "stop", container_id(ctid), *(["--fast"] if fast else [])], timeout=_STOP)
 
     def umount(self, ctid: int) -> Command:
         """A container that halted by itself stays mounted, and destroy refuses it (41)."""
-        return Command("umount", ["vzctl", "umount", _id(ctid)], timeout=_QUICK)
+        return Command("umount", ["vzctl", "umount", container_id(ctid)], timeout=_QUICK)
 
     def snapshot(self, ctid: int, name: str) -> Command:
         """Of the files of a ploop container, under an id of ours; what runs in it goes on unfrozen. A look shows whether it is there."""
-        return Command("snapshot", ["vzctl", "snapshot", _id(ctid), "--id", _uuid(name), "--name", "vzq", "--skip-suspend"], timeout=_SNAPSHOT)
+        return Command(
+            "snapshot", ["vzctl", "snapshot", container_id(ctid), "--id", snapshot_id(name), "--name", "vzq", "--skip-suspend"], timeout=_SNAPSHOT
+        )
 
     def snapshot_switch(self, ctid: int, name: str) -> Command:
         """Back to this snapshot; what is not in another one is lost. The container is stopped afterwards."""
-        return Command("snapshot-switch", ["vzctl", "snapshot-switch", _id(ctid), "--id", _uuid(name), "--skip-resume"], timeout=_SNAPSHOT)
+        return Command(
+            "snapshot-switch", ["vzctl", "snapshot-switch", container_id(ctid), "--id", snapshot_id(name), "--skip-resume"], timeout=_SNAPSHOT
+        )
 
     def snapshot_delete(self, ctid: int, name: str) -> Command:
         """Merge it away; takes long where much was written since."""
-        return Command("snapshot-delete", ["vzctl", "snapshot-delete", _id(ctid), "--id", _uuid(name)], timeout=_MERGE)
+        return Command("snapshot-delete", ["vzctl", "snapshot-delete", container_id(ctid), "--id", snapshot_id(name)], timeout=_MERGE)
 
     def exec_true(self, ctid: int) -> Command:
         """Does a command inside answer? Judged by what it prints, not by the exit code alone."""
-        return Command("exec-true", ["vzctl", "exec2", _id(ctid), f"echo {ALIVE}"], timeout=timedelta(seconds=60))
+        return Command("exec-true", ["vzctl", "exec2", container_id(ctid), f"echo {ALIVE}"], timeout=timedelta(seconds=60))
 
     def run_script(self, ctid: int, script: inside.Script, job: str) -> Command:
-        """Run a script inside, over stdin; how it ended is in what comes back (`told`), not in the exit code."""
-        return Command("script", ["vzctl", "exec2", _id(ctid), "-"], stdin=inside.wrapped(script, job), timeout=script.timeout + _SCRIPT)
+        """Run a script inside, over stdin; how it ended is in what comes back (`told`), not in the exit code. Of endless output the middle goes."""
+        words = ["sh", "-c", _BOUNDED, "vzq-script", container_id(ctid), str(OUTPUT_HEAD), str(OUTPUT_TAIL)]
+        return Command("script", words, stdin=inside.wrapped(script, job), timeout=script.timeout + _SCRIPT)
 
     def told(self, answer: Finished) -> inside.Ended:
         """How the script of `run_script` ended."""
@@ -302,56 +226,13 @@ class Vzctl:
 
 
 def _set(name: str, ctid: int, words: Sequence[str]) -> Command:
-    return Command(name, ["vzctl", "set", _id(ctid), *words, "--save"], timeout=_QUICK)
+    return Command(name, ["vzctl", "set", container_id(ctid), *words, "--save"], timeout=_QUICK)
 
 
 def _repeated(option: str, addresses: Sequence[str]) -> list[str]:
     if not addresses:
         raise Permanent(f"{option} without an address; order at least one")
-    return [word for address in addresses for word in (option, _address(address))]
-
-
-def _checked(kind: TypeAdapter[_T], value: _T, *, secret: bool = False) -> _T:
-    """The value, if it is on the whitelist: the last check before a root shell."""
-    try:
-        return kind.validate_python(value, strict=True)
-    except ValidationError as error:
-        why = "the secret has characters that are not allowed" if secret else error.errors()[0]["msg"]
-        raise Permanent(f"{why}; correct the order, nothing was sent") from None
-
-
-def _id(ctid: int) -> str:
-    return str(_checked(_CTID, ctid))
-
-
-def _address(address: str) -> str:
-    if "%" in address:  # an IPv6 zone may hold any character, and no container address has one
-        raise Permanent(f"{address[:40]!r} carries an IPv6 zone; order the address without it")
-    return _checked(_ADDRESS, address)
-
-
-def _job(job: str) -> str:
-    if not JOB_ID.fullmatch(job):
-        raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
-    return job
-
-
-def _uuid(name: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name):
-        raise Permanent(f"{name[:40]!r} is not the id of a snapshot; nothing was sent")
-    return name
-
-
-def _layout(layout: str) -> str:
-    if layout not in _LAYOUTS:
-        raise Permanent(f"{layout[:40]!r} is not a layout; use simfs or ploop")
-    return layout
-
-
-def _positive(number: int, what: str, *, least: int = 1) -> int:
-    if type(number) is not int or not least <= number < 1 << 62:  # a bool is an int too
-        raise Permanent(f"{what} {number!r} is not a whole number from {least} on; correct the plan")
-    return number
+    return [word for address in addresses for word in (option, plain_address(address))]
 
 
 def _version(text: str) -> tuple[int, ...]:
