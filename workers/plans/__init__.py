@@ -76,4 +76,4 @@ INQUIRIES: dict[str, Callable[[Claim, Means], Inquiry]] = {
 # Walked step by step on two nodes.
 MOVES: dict[str, type[Migration]] = {"migrate-container": Migration}
 # Done once, never looked at or undone.
-ERRANDS: dict[str, type[Batch | Reboot]] = {"exec-batch": Batch, "reboot-node": Reboot}
+ERRANDS: dict[str, type[Batch] | type[Reboot]] = {"exec-batch": Batch, "reboot-node": Reboot}

@@ -15,20 +15,18 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from models.clock import Clock
-from models.database import Database
 from models.errors import Retryable, Unexpected
 from models.inside import ExecResult
 from models.jobs import Begun, Job
 from models.orders import ExecBatch
 from workers import endings
-from workers.claims import Claim, held
+from workers.claims import held
 from workers.commands import Command, Finished
-from workers.journal import Journal, Outcome
-from workers.node.runner import Direction, Killed, Runner, StepKey, TimedOut, Vanished
+from workers.journal import Outcome
+from workers.node.runner import Direction, Killed, TimedOut, Vanished
 from workers.openvz import inside
-from workers.store import Store
-from workers.transport.ssh import Link, as_text
+from workers.plans.errand import Errand
+from workers.transport.ssh import as_text
 
 STEP = "exec"
 FIRST_FETCH = timedelta(seconds=0.3)  # a quick command is fetched with one call
@@ -38,19 +36,10 @@ FORGOTTEN_DAYS = 30
 STOP_GRACE = timedelta(seconds=10)
 
 
-class Batch:
+class Batch(Errand[ExecBatch]):
     """The exec-batch in this worker's hands."""
 
-    def __init__(self, claim: Claim, link: Link, *, journal: Journal, store: Store, database: Database, clock: Clock, worker: str) -> None:
-        self._claim = claim
-        self._order = ExecBatch.model_validate(claim.job.order)
-        self._link = link
-        self._runner = Runner(link, clock=clock)
-        self._journal = journal
-        self._store = store
-        self._database = database
-        self._clock = clock
-        self._worker = worker
+    asked = ExecBatch
 
     async def carry_out(self) -> Callable[[Session, Job, datetime], None]:
         """Run it unless it was begun before, fetch what ended until all has; the change that ends the job."""
@@ -81,11 +70,6 @@ class Batch:
         while await self._fetch_some(0):
             pass
         await self._close("cancelled", "the command was cancelled")
-
-    def _begun(self) -> Begun | None:
-        """The try that counts: a void one never began."""
-        tries = [begun for begun in self._claim.journal if begun.outcome != "void"]
-        return tries[-1] if tries else None
 
     @property
     def _timeout(self) -> timedelta:
@@ -175,6 +159,5 @@ class Batch:
         outcomes = session.exec(select(ExecResult.outcome).where(col(ExecResult.job_id) == self._claim.job.id)).all()
         return dict(sorted(Counter(outcomes).items()))
 
-    def _key(self, begun: Begun) -> StepKey:
-        # A ledger of its own: two execs on one node do not fence each other, and none fences a container's jobs.
-        return StepKey(f"exec-{begun.job_id}", self._claim.token, begun.job_id, begun.step, Direction.DO, begun.attempt)
+    def _ledger(self, begun: Begun) -> str:
+        return f"exec-{begun.job_id}"  # its own: two execs on one node do not fence each other, and none fences a container's jobs

@@ -8,22 +8,19 @@ from typing import Any
 
 from sqlmodel import Session
 
-from models.clock import Clock
-from models.database import Database
 from models.errors import NodeFault, Permanent, Retryable, Unsure
 from models.fleet import Node, NodeState
 from models.jobs import Begun, Job
 from models.orders import RebootNode
 from workers import endings
-from workers.claims import Claim, held
+from workers.claims import held
 from workers.commands import Command
-from workers.journal import Journal, Outcome
-from workers.node.runner import Direction, Runner, StepKey
+from workers.journal import Outcome
+from workers.node.runner import Direction
 from workers.openvz.driver import Abilities
 from workers.openvz.vzctl import Vzctl
+from workers.plans.errand import Errand
 from workers.plans.nodes import learn, remember
-from workers.store import Store
-from workers.transport.ssh import Link
 
 STEP = "reboot"
 COMMAND = Command(STEP, ["shutdown", "-r", "now"], timeout=timedelta(minutes=2))
@@ -32,20 +29,11 @@ BACK_WITHIN = timedelta(minutes=45)  # file system checks of large disks include
 BOOT = "boot_id"  # in the job's target: under which the reboot was ordered
 
 
-class Reboot:
+class Reboot(Errand[RebootNode]):
     """The reboot in this worker's hands."""
 
-    def __init__(self, claim: Claim, link: Link, *, journal: Journal, store: Store, database: Database, clock: Clock, worker: str) -> None:
-        self._claim = claim
-        self._order = RebootNode.model_validate(claim.job.order)
-        self._link = link
-        self._runner = Runner(link, clock=clock)
-        self._journal = journal
-        self._store = store
-        self._database = database
-        self._clock = clock
-        self._worker = worker
-        self._driver = Vzctl()
+    asked = RebootNode
+    _driver = Vzctl()
 
     async def carry_out(self) -> Callable[[Session, Job, datetime], None]:
         """Reboot it unless it has been, wait until it is back; the change that ends the job."""
@@ -89,8 +77,7 @@ class Reboot:
 
     async def _go_down(self) -> None:
         """Say it once; whether it was heard, the next boot tells."""
-        tries = [begun for begun in self._claim.journal if begun.outcome != "void"]
-        begun = tries[-1] if tries else await self._journal.begin(STEP, Direction.DO, progress=0.1, pivot=True)
+        begun = self._begun() or await self._journal.begin(STEP, Direction.DO, progress=0.1, pivot=True)
         try:
             finished = await self._runner.begin(self._key(begun), COMMAND)
         except (Unsure, NodeFault):
@@ -120,5 +107,5 @@ class Reboot:
             remember(session, job, node, learned, now)
         endings.finished(session, job, now, result={"node": self._order.node, "kernel": learned.get("kernel"), "was": job.target.get(BOOT)})
 
-    def _key(self, begun: Begun) -> StepKey:
-        return StepKey("node", self._claim.token, begun.job_id, begun.step, Direction.DO, begun.attempt)
+    def _ledger(self, _begun: Begun) -> str:
+        return "node"
