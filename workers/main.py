@@ -137,7 +137,7 @@ class WorkerProcess:
         store = Store(self._database, self._clock, loop)
         self._links = Links(client_key=self._settings.ssh_key_file, clock=self._clock, rng=rng)
         vault = Vault(self._settings.key_file)
-        watches = Watches(self._probes, clock=self._clock, meters=self._meters)
+        self._watches = watches = Watches(self._probes, clock=self._clock, meters=self._meters)
         return store, Runs(World(self._database, store, self._claims, self._links, vault, self._clock, rng, self._meters, watches=watches))
 
     def _stop_on_signals(self) -> asyncio.Event:
@@ -220,6 +220,7 @@ class WorkerProcess:
         heart.cancel()
         await self._links.close()
         await asyncio.to_thread(store.close)
+        await asyncio.to_thread(self._watches.nursery.close)
         self._database.close()
 
 

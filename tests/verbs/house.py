@@ -98,7 +98,9 @@ class VerbHouse:
         self.links = Links(client_key=folder / "ssh", clock=self.clock, rng=chance)
         self.store = Store(self.database, self.clock, asyncio.get_running_loop())
         self.claims = Claims(self.database, self.clock, worker="w1", solo=True)  # a job whose worker died goes on here
-        watches = Watches(probes, clock=SystemClock(), meters=METERS) if probes is not None else None  # a probe's clock cannot be moved on
+        self.watches = watches = (
+            Watches(probes, clock=SystemClock(), meters=METERS) if probes is not None else None
+        )  # a probe's clock cannot be moved on
         world = World(self.database, self.store, self.claims, self.links, self.vault, self.clock, chance, METERS, watches=watches)  # type: ignore[arg-type]
         self.runs = Runs(world)
         self.dispatcher = Dispatcher(self.database, Bells(self), self.clock, name="d1")  # type: ignore[arg-type]
@@ -144,6 +146,8 @@ class VerbHouse:
         await asyncio.gather(*self._own, *self.tasks, return_exceptions=True)
         await self.links.close()
         await asyncio.to_thread(self.store.close)
+        if self.watches is not None:
+            await asyncio.to_thread(self.watches.nursery.close)
         await self.lab.close()
         self.database.close()
 

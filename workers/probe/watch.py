@@ -4,8 +4,6 @@ A job never fails because of its probe and waits for it only a moment; what goes
 """
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -24,6 +22,7 @@ from models.standing import Standing
 from workers.claims import Claim
 from workers.metrics import WorkerMeters
 from workers.probe.intervals import measure
+from workers.probe.nursery import Nursery
 from workers.probe.outages import Finding, rows
 from workers.probe.places import Places
 from workers.probe.record import Told, read
@@ -43,6 +42,7 @@ class Watches:
 
     def __init__(self, folder: Path, *, clock: Clock, meters: WorkerMeters) -> None:
         self.folder = folder
+        self.nursery = Nursery()
         self._clock = clock
         self._meters = meters
 
@@ -53,19 +53,20 @@ class Watches:
             return None
         if container.state != ContainerState.PRESENT or container.standing is not Standing.RUNNING:
             return None
-        return Watch(self.folder, claim, container, clock=self._clock, meters=self._meters)
+        return Watch(self.folder, claim, container, clock=self._clock, meters=self._meters, nursery=self.nursery)
 
 
 class Watch:
     """One job's probe during one run of the job."""
 
-    def __init__(self, folder: Path, claim: Claim, container: Container, *, clock: Clock, meters: WorkerMeters) -> None:
+    def __init__(self, folder: Path, claim: Claim, container: Container, *, clock: Clock, meters: WorkerMeters, nursery: Nursery) -> None:
         self.critical_steps: Collection[str] = ()
         self._places = Places(folder, claim.job.id)
         self._claim = claim
         self._container = container
         self._clock = clock
         self._meters = meters
+        self._nursery = nursery
         self._address, self._how = _asked(claim, container)
         self._why_not = "" if self._address else "it has no address that can be asked from this management host; give its address pool a probe"
         self._began: asyncio.Task[None] | None = None
@@ -149,12 +150,7 @@ class Watch:
         words += ["--address", self._address, "--how", self._how]
         if self._earlier and not self._places.record.exists():
             words.append("--late")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "workers.probe", *words,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True, cwd="/", env=_environment(),
-        )  # fmt: skip
-        await process.wait()  # it leaves its child behind and ends at once
+        await asyncio.to_thread(self._nursery.start, words)
 
     async def _word(self, word: str) -> None:
         """Say it, once the probe listens."""
@@ -239,9 +235,3 @@ def _asked(claim: Claim, container: Container) -> tuple[str, str]:
     """The first address that can be asked, and how."""
     each = ((address, claim.probes.get(address, container.probe)) for address in claim.addresses)
     return next(((address, how) for address, how in each if how not in ("", NOT_ASKED)), ("", ""))
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of ours but where its code is: a probe reads no settings and knows no secrets."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VZQ_")}
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
