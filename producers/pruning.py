@@ -1,6 +1,6 @@
-"""History goes by age, in small batches: jobs that ended with all that belongs to them, deliveries, findings, outages, audit.
+"""History goes by age, in small batches: jobs and campaigns that ended with all that belongs to them, deliveries, findings, outages, audit.
 
-What must outlive it stays: the key of each job (`SpentKey`), the job whose mark a container carries, the last delivery of each
+What must outlive it stays: the key of each job and campaign (`SpentKey`), the job whose mark a container carries, the last delivery of each
 subject (the next one is numbered after it), and the number of the highest event that went, so that readers can be told.
 """
 
@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, SQLModel, col
 
 from models.access import Audit
+from models.campaigns import Target
 from models.clock import Clock
 from models.database import Database
 from models.findings import Finding
@@ -28,6 +29,7 @@ from models.ids import first_id_at
 from models.jobs import Event, Job, SpentKey
 from models.lifecycle import FINAL
 from models.outages import Outage
+from producers.campaigns import forget
 
 log = structlog.get_logger(__name__)
 BATCH = 100  # jobs, or other rows, in one transaction: some 20 ms on SQLite
@@ -83,6 +85,9 @@ def batch(database: Database, session: Session, sweep: Sweep) -> tuple[Tally[str
     jobs = session.execute(_old_jobs(sweep).order_by(col(Job.id)).limit(BATCH)).scalars().all()
     if jobs:
         return _forget(session, jobs), Sweep(sweep.before, jobs[-1])
+    campaigns = session.execute(forget.old(sweep.before).limit(forget.BATCH)).scalars().all()
+    if campaigns:
+        return forget.forget(session, campaigns), sweep
     gone: Tally[str] = Tally()
     for kind, which in _others(sweep.before).items():
         rows = session.execute(which.limit(BATCH)).scalars().all()
@@ -95,6 +100,8 @@ def count(session: Session, before: datetime) -> dict[str, int]:
     """What a sweep would take, by table."""
     jobs = _old_jobs(Sweep(before))
     counted: dict[str, Select[Any]] = {"job": jobs, "event": select(col(Event.id)).where(col(Event.job_id).in_(jobs))}
+    campaigns = forget.old(before)
+    counted |= {"campaign": campaigns, "target": select(col(Target.id)).where(col(Target.campaign_id).in_(campaigns))}
     counted |= {_name(kind): which for kind, which in _others(before).items()}
     return {name: session.execute(select(func.count()).select_from(which.subquery())).scalar_one() for name, which in counted.items()}
 

@@ -25,12 +25,12 @@ class KeyReused(Refusal):
 
 
 class KeySpent(Refusal):
-    """The key is of a job whose history was pruned: what became of it is known, its order is not kept any more."""
+    """The key is of a job or campaign whose history was pruned: what became of it is known, its order is not kept any more."""
 
-    def __init__(self, key: str, job_id: str, ended: str, *, same: bool) -> None:
-        what = "this very order" if same else "another order"
+    def __init__(self, key: str, job_id: str, ended: str, *, same: bool, what: str = "job") -> None:
+        asked = "this very order" if same else "another order"
         super().__init__(
-            f"key {key!r} was used for {what}, job {job_id} ({ended}), whose history was pruned; nothing was ordered, a new order needs a new key"
+            f"key {key!r} was used for {asked}, {what} {job_id} ({ended}), whose history was pruned; nothing was ordered, a new order needs a new key"
         )
         self.job_id = job_id
 

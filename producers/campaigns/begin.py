@@ -11,9 +11,11 @@ from sqlmodel import Session, select
 from models.campaign_states import CampaignCause, CampaignState
 from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
 from models.database import Database
+from models.jobs import SpentKey
 from producers.audit import HOUSE, audit
+from producers.campaigns.forget import spent_key
 from producers.intake import Intake
-from producers.refusals import KeyReused
+from producers.refusals import KeyReused, KeySpent
 from producers.request_id import REQUEST
 
 
@@ -46,12 +48,18 @@ class Begun:
 
 
 def known(database: Database, session: Session, asked: Asked) -> Begun | None:
-    """What the key has brought before; raises KeyReused when that was something else. Keeps the key from others until the transaction ends."""
+    """What the key has brought before; raises KeyReused when that was something else, KeySpent when it is not kept any more.
+
+    Keeps the key from others until the transaction ends.
+    """
     if not asked.key:
         return None
     database.lock(session, f"campaign-key:{asked.key}")
     before = session.exec(select(Campaign).where(Campaign.key == asked.key)).first()
     if before is None:
+        spent = session.get(SpentKey, spent_key(asked.key))
+        if spent is not None:
+            raise KeySpent(asked.key, spent.job_id, f"{spent.state} {spent.ended_at:%Y-%m-%d}", same=spent.digest == asked.digest, what=spent.kind)
         return None
     if before.digest != asked.digest:
         differing = sorted(field for field in before.spec.keys() | asked.spec.keys() if before.spec.get(field) != asked.spec.get(field))

@@ -49,6 +49,10 @@ class Sort(Protocol):
         """What is ordered for a target."""
         ...
 
+    def ordered(self, target: Target) -> str:
+        """The kind of order that a target is placed as."""
+        ...
+
     def begins(self, session: Session, campaign: Campaign, members: Sequence[Target], *, now: datetime) -> None:
         """A wave begins: what must be so before its first order is placed. Safe to repeat."""
         ...

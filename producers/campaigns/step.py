@@ -14,6 +14,7 @@ from models.campaigns import Campaign, Target
 from models.database import Database
 from producers.campaigns.decision import Decision, Verdict, decide
 from producers.campaigns.flight import give_up, lengthen, settle, take_back
+from producers.campaigns.rest import rests
 from producers.campaigns.rules import Seen
 from producers.campaigns.sort import Sort, Unready
 from producers.intake import Intake
@@ -37,15 +38,19 @@ class Step:
     now: datetime
     targets: Sequence[Target] = ()
     unready: Mapping[int, Unready] = field(default_factory=dict)
+    rests: str = ""  # why nothing of it may be done now
 
     def take(self) -> int:
         """How many orders were placed; raises ValueError for a specification that cannot be read."""
         campaign = self.campaign
         settle(self.session, campaign, self.sort, self.now)
-        if campaign.state == CampaignState.RUNNING:
-            give_up(self.database, self.session, campaign, self.sort.patience(campaign), self.now)
         query = select(Target).where(Target.campaign_id == campaign.id).order_by(col(Target.place))
         self.targets = self.session.exec(query).all()
+        if campaign.state == CampaignState.RUNNING:
+            self.rests = rests(self.session, campaign, self.sort, self.targets)
+            if self.rests:
+                campaign.running_since = self.now  # neither its deadline nor its patience runs while nothing may be done
+            give_up(self.database, self.session, campaign, self.sort.patience(campaign), self.now)
         if campaign.state in ENDING:
             self._wind_up()
             return 0
@@ -81,7 +86,7 @@ class Step:
                 if campaign.state == CampaignState.WAITING:
                     self._move(CampaignCause.WINDOW_OPENED, "its maintenance window is open")
                     lengthen(self.session, campaign, now)
-                campaign.why = decision.why or "targets are being started"
+                campaign.why = self.rests or decision.why or "targets are being started"
                 places = set(decision.start)
                 return self._start([target for target in self.targets if target.place in places])
         return 0

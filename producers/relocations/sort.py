@@ -55,6 +55,9 @@ class RelocationSort:
             return RebootNode(node=target.node, kernel=spec.kernel, activate=True)
         return MigrateContainer(ctid=target.ctid, to=target.labels.get(TO), mode=spec.mode)
 
+    def ordered(self, target: Target) -> str:
+        return "reboot-node" if target.ctid is None else "migrate-container"
+
     def unready(self, session: Session, campaign: Campaign) -> Mapping[int, Unready]:
         rows = session.exec(select(Target).where(Target.campaign_id == campaign.id, Target.outcome == Outcome.NOT_STARTED)).all()
         ctids = [target.ctid for target in rows if target.ctid is not None]

@@ -40,6 +40,9 @@ class RolloutSort:
         manner = spec_of(campaign).manner
         return UpdateContainer(ctid=target.ctid, **{field: getattr(manner, field) for field in type(manner).model_fields})
 
+    def ordered(self, target: Target) -> str:  # noqa: ARG002 - as every sort
+        return "update-container"
+
     def unready(self, session: Session, campaign: Campaign) -> Mapping[int, Unready]:
         waiting = select(Target.place, Target.ctid).where(Target.campaign_id == campaign.id, Target.outcome == Outcome.NOT_STARTED)
         return self.unready_of(session, spec_of(campaign), {place: ctid for place, ctid in session.exec(waiting).all() if ctid is not None})

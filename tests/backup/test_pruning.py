@@ -164,6 +164,6 @@ def test_audit_goes_by_its_own_age_and_a_count_says_beforehand_what_will_go(hous
         session.add(Audit(at=clock.now(), by="me", action="look again"))
     with house.database.read() as session:
         told = count(session, clock.now() - timedelta(days=400))
-    assert told == {"job": 1, "event": 1, "delivery": 0, "finding": 0, "outage": 0, "audit": 1}
+    assert told == {"job": 1, "event": 1, "campaign": 0, "target": 0, "delivery": 0, "finding": 0, "outage": 0, "audit": 1}
     through(pruner)
     assert [row.action for row in rows(house, Audit)] == ["look again"]

@@ -7,16 +7,19 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import select
 
 from models.campaign_states import CampaignState, Outcome
-from models.fleet import Container, Node, NodeState
+from models.fleet import Container, ContainerState, Node, NodeState
 from models.house import Worker
 from models.jobs import Job
 from models.lifecycle import State
+from models.pauses import Reach
 from models.standing import Standing
 from producers.campaigns import control
 from producers.campaigns.campaigner import Campaigner
 from producers.dispatcher import Dispatcher
 from producers.jobs import cancel
 from producers.metrics import FromDatabase
+from producers.pauses import pause as rest
+from producers.pauses import resume as go_on
 from producers.refusals import BadOrder, KeyReused, Refusal
 from producers.rollouts.start import left_over, retry, start
 from producers.why import why
@@ -142,6 +145,56 @@ def test_a_deadline_is_extended_by_real_progress_only(house: House) -> None:
     assert house.campaign(rollout).state == CampaignState.STOPPED
     assert "no target ended well for 60 min" in house.campaign(rollout).why
     assert house.counts(rollout) == {Outcome.OK: 2, Outcome.FAILED: 1, Outcome.NOT_STARTED: 1}
+
+
+@pytest.mark.parametrize(
+    ("reach", "name"), [(Reach.EVERYTHING, ""), (Reach.KIND, "update-container"), (Reach.SITE, "main"), (Reach.PRODUCER, "operator")]
+)
+def test_while_all_that_it_has_left_is_paused_neither_its_deadline_nor_its_patience_runs(house: House, reach: Reach, name: str) -> None:
+    house.containers(3)
+    rollout = house.start(at_once={"all": 1}, budget=ROOMY, deadline="2h")
+    house.step()
+    with house.database.write() as session:
+        rest(session, reach, name, by="alice", because="new disks", now=house.clock.now())
+    for _ in range(5):
+        house.clock.pass_(timedelta(hours=1))
+        house.step()
+    campaign = house.campaign(rollout)
+    assert (campaign.state, f"{campaign.why}.") == (CampaignState.RUNNING, f"{f'{reach} {name}'.strip()} is paused by alice: new disks.")
+    with house.database.write() as session:
+        go_on(session, reach, name, by="alice", because="", now=house.clock.now())
+    house.clock.pass_(timedelta(minutes=119))
+    house.step()
+    assert house.campaign(rollout).state == CampaignState.RUNNING
+    house.clock.pass_(timedelta(minutes=2))
+    house.step()
+    assert "stalled" in house.events(rollout)
+
+
+def test_a_pause_of_a_part_of_it_is_no_excuse(house: House) -> None:
+    house.containers(3)
+    rollout = house.start(at_once={"all": 1}, budget=ROOMY, deadline="2h")
+    house.step()
+    with house.database.write() as session:
+        rest(session, Reach.NODE, "n1", by="alice", because="new disks", now=house.clock.now())
+    house.clock.pass_(timedelta(hours=3))
+    house.step()
+    assert "stalled" in house.events(rollout)
+
+
+def test_a_container_that_vanishes_in_the_middle_is_skipped_and_the_counts_add_up(house: House) -> None:
+    house.containers(3)
+    rollout = house.start(at_once={"all": 1}, budget=ROOMY)
+    house.step()
+    gone, foreign = [target.ctid for target in house.targets(rollout) if target.outcome is Outcome.NOT_STARTED]
+    with house.database.write() as session:
+        session.delete(session.get_one(Container, gone))
+        session.get_one(Container, foreign).state = ContainerState.FOREIGN  # its id is somebody else's now
+    house.run(rollout)
+    assert house.campaign(rollout).state == CampaignState.DONE
+    assert house.counts(rollout) == {Outcome.OK: 1, Outcome.SKIPPED: 2}
+    reasons = {target.reason for target in house.targets(rollout) if target.ctid in (gone, foreign)}
+    assert reasons == {"it is gone: there is no such container any more"}
 
 
 def test_containers_that_are_stopped_suspended_or_gone_are_skipped_with_the_reason(house: House) -> None:
