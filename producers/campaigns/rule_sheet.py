@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -48,11 +48,14 @@ def stops(rules: Rules, targets: Sequence[Seen], now: datetime) -> list[Stop]:
     return sheet + [Stop(_fewest(rules, targets, of, now), of) for of in marks]
 
 
-def forecast(rules: Rules, targets: Sequence[Seen], now: datetime, *, each: Callable[[int], timedelta]) -> Forecast:
-    """Play the campaign, every target ending well after what `each` says of its place."""
-    seen, most = list(targets), 0
-    flying: list[tuple[datetime, int]] = []
-    begun = now
+def forecast(
+    rules: Rules, targets: Sequence[Seen], now: datetime, *, each: Callable[[int], timedelta], flying: Mapping[int, datetime] | None = None
+) -> Forecast:
+    """Play the campaign, every target ending well after what `each` says of its place; `flying` says when those in flight will end."""
+    seen, begun = list(targets), now
+    ending = [(at, place) for place, at in (flying or {}).items()]
+    heapq.heapify(ending)
+    most = len(ending)
     while now - begun < LONGEST:
         decision = decide(rules, seen, now, running_since=now)
         if decision.verdict is Verdict.FINISHED:
@@ -61,13 +64,13 @@ def forecast(rules: Rules, targets: Sequence[Seen], now: datetime, *, each: Call
             return Forecast(None, most, decision.why)
         for place in decision.start:
             seen[place] = replace(seen[place], outcome=Outcome.IN_FLIGHT)
-            heapq.heappush(flying, (now + each(place), place))
-        most = max(most, len(flying))
-        if not decision.start and not flying and decision.until is None:
+            heapq.heappush(ending, (now + each(place), place))
+        most = max(most, len(ending))
+        if not decision.start and not ending and decision.until is None:
             return Forecast(None, most, decision.why)
-        now = min([*([flying[0][0]] if flying else []), *([decision.until] if decision.until and not decision.start else [])])
-        while flying and flying[0][0] <= now:
-            at, place = heapq.heappop(flying)
+        now = min([*([ending[0][0]] if ending else []), *([decision.until] if decision.until and not decision.start else [])])
+        while ending and ending[0][0] <= now:
+            at, place = heapq.heappop(ending)
             seen[place] = replace(seen[place], outcome=Outcome.OK, ended_at=at)
     return Forecast(None, most, "it would take more than a year")
 

@@ -1,15 +1,14 @@
 """A roll-out begins: its population is chosen and written down. And once more, for exactly those that an ended one has left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from models.campaign_states import BAD, OPEN_OUTCOMES, Outcome
+from models.campaign_states import BAD, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
-from models.jobs import Job
-from models.lifecycle import State
 from models.rollouts import RolloutSpec, Selector, Waves
 from producers.campaigns.begin import Asked, Begun, begin, known
 from producers.campaigns.rule_sheet import Forecast, Stop, forecast, stops
@@ -18,11 +17,11 @@ from producers.campaigns.sorts import SORTS
 from producers.intake import Intake
 from producers.refusals import Refusal
 from producers.rollouts.compiled import population, rules_of, spec_of, stored
+from producers.rollouts.history import GUESS, lengths, took
 from producers.rollouts.sort import RolloutSort
 
 LEFT = BAD | {Outcome.NOT_STARTED}  # what a retry takes up
-UNKNOWN = timedelta(minutes=5)  # how long a target takes when nothing like it was ever done
-LAST_ONES = 200  # updates that the usual length is taken from
+LATE = 10  # a target in flight that takes longer than was thought is thought to need a tenth of the usual length yet
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Sheet:
     stops: list[Stop]
     forecast: Forecast
     each: timedelta  # how long a target is thought to take
-    guessed: bool  # nothing like it was ever done
+    slow: timedelta  # one in ten takes longer
+    lengths_of: str  # what took so long before; empty: nothing like it was ever done, this is a guess
     unready: dict[int, str]  # by place: who would be skipped or waited for as things stand, and why
     warnings: list[str]
 
@@ -44,10 +44,11 @@ def plan(database: Database, session: Session, spec: RolloutSpec) -> Sheet:
     targets = population(session, spec)
     now, rules = database.now(session), rules_of(spec)
     seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels) for one in targets]
-    each, guessed = usual_length(session)
+    past, many = lengths(session, stored(spec)["action"]), len(targets)
     unready = RolloutSort.unready_of(session, spec, {one.place: one.ctid or 0 for one in targets})
     told = {place: f"{'skipped' if one.skip else 'waited for'}: {one.why}" for place, one in unready.items()}
-    return Sheet(spec, targets, stops(rules, seen, now), forecast(rules, seen, now, each=lambda _: each), each, guessed, told, _warnings(spec))
+    end = forecast(rules, seen, now, each=lambda place: past.each(many, place))
+    return Sheet(spec, targets, stops(rules, seen, now), end, past.usual, past.slow, past.of, told, _warnings(spec))
 
 
 def start(
@@ -95,29 +96,20 @@ def narrowed(spec: RolloutSpec, left: list[Target]) -> RolloutSpec:
     return spec.model_copy(update={"selector": selector, "waves": waves})
 
 
-def usual_length(session: Session) -> tuple[timedelta, bool]:
-    """How long an update takes, by the last ones that were done, and whether that is only a guess."""
-    query = select(Target.begun_at, Target.ended_at).join(Job, col(Job.id) == col(Target.job_id)).where(Job.state == State.DONE)
-    rows = session.exec(query.where(Job.kind == "update-container").order_by(col(Target.id).desc()).limit(LAST_ONES)).all()
-    lengths = sorted(ended - begun for begun, ended in rows if begun is not None and ended is not None)
-    return (lengths[len(lengths) // 2], False) if lengths else (UNKNOWN, True)
-
-
-def remaining(campaign: Campaign, targets: list[Target], now: datetime) -> datetime | None:
-    """When it will end, if no more fail; from how long its own targets took. None while that is not known, or it will not."""
-    lengths = sorted(one.ended_at - one.begun_at for one in targets if one.ended_at and one.begun_at and one.outcome not in OPEN_OUTCOMES)
-    if not lengths or campaign.over:
-        return None
-    rules = SORTS[campaign.kind].rules(campaign)
-    seen = [_begins_anew(one) for one in targets]
-    usual = lengths[len(lengths) // 2]
-    return forecast(rules, seen, now, each=lambda _: usual).ends_at
-
-
-def _begins_anew(one: Target) -> Seen:
-    """For the forecast: what is in flight takes its whole time once more."""
-    outcome = Outcome.NOT_STARTED if one.outcome is Outcome.IN_FLIGHT else one.outcome
-    return Seen(one.place, one.wave, outcome, one.node, one.customer, one.labels, one.ended_at)
+def remaining(session: Session, campaign: Campaign, targets: Sequence[Target], now: datetime) -> Forecast:
+    """When it will end, if no more fail; from how long its own targets took, or those of earlier ones. No end while that is not known."""
+    if campaign.over:
+        return Forecast(None, 0, f"it is {campaign.state}")
+    past = took(targets, "its own targets")
+    if past is None:
+        past = lengths(session, campaign.spec.get("action", {})) if campaign.kind is CampaignKind.ROLLOUT else GUESS
+    if not past.of:
+        return Forecast(None, 0, "nothing like it was done before")
+    many, late = len(targets), now + past.usual / LATE
+    up = [one for one in targets if one.outcome is Outcome.IN_FLIGHT]
+    flying = {one.place: max(one.begun_at + past.each(many, one.place), late) if one.begun_at else late for one in up}
+    seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at) for one in targets]
+    return forecast(SORTS[campaign.kind].rules(campaign), seen, now, each=lambda place: past.each(many, place), flying=flying)
 
 
 def _warnings(spec: RolloutSpec) -> list[str]:
