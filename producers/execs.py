@@ -12,8 +12,11 @@ from models.fleet import Container
 from models.inside import ExecResult
 from models.jobs import Job
 from models.orders import ExecBatch
+from models.rollouts import Selector
 from producers.inside import moves
 from producers.intake import Intake
+from producers.refusals import BadOrder
+from producers.rollouts.select import chosen
 
 UNREACHABLE = frozenset({"not-running", "frozen", "missing", "no-shell", "unknown", "busy", "cancelled"})  # nothing ran there, or nobody saw its end
 
@@ -58,6 +61,22 @@ def execute(
         for node, ctids in sorted(by_node.items())
     ]  # fmt: skip
     return Execution(tuple(jobs), skipped)
+
+
+def execute_where(
+    session: Session, intake: Intake, selector: Selector, command: Command, *, by: str, because: str, key: str = ""
+) -> tuple[Execution, int]:
+    """The same for whatever a selector fits, and how many those are; raises BadOrder where it fits none."""
+    found = chosen(session, selector)
+    if not found:
+        raise BadOrder({"selector": "no container fits; see `vzq container list`"})
+    return execute(session, intake, found, command, by=by, because=because, key=key), len(found)
+
+
+def execution_shape(execution: Execution, containers: int) -> dict[str, Any]:
+    """A command that was ordered as JSON has it."""
+    skipped = [{"ctid": ctid, "why": why} for ctid, why in sorted(execution.skipped.items())]
+    return {"jobs": [job.id for job in execution.jobs], "containers": containers, "skipped": skipped}
 
 
 def results(session: Session, job_ids: Sequence[str]) -> list[ExecResult]:

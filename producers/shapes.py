@@ -3,6 +3,7 @@
 from typing import Any
 
 from models.access import Audit, Token
+from models.campaigns import CampaignEvent
 from models.clock import stamp
 from models.fleet import Container, ContainerState, Node, Plan, Pool
 from models.hooks import Delivery, Webhook
@@ -47,10 +48,15 @@ def job_shape(job: Job) -> dict[str, Any]:
 
 def event_shape(event: Event) -> dict[str, Any]:
     """One move of a job."""
+    return move_shape(event, job=event.job_id)
+
+
+def move_shape(event: Event | CampaignEvent, **of: str) -> dict[str, Any]:
+    """One move of whatever it is that moved."""
     return {
         "id": event.id,
         "number": event.number,
-        "job": event.job_id,
+        **of,
         "at": stamp(event.at),
         "cause": str(event.cause),
         "state": str(event.state),

@@ -14,6 +14,7 @@ from models.signatures import Signature
 from producers.audit import audit
 from producers.refusals import BadOrder
 
+MOST = 500  # that are listed
 STUCK_AT_MOST = 500
 
 
@@ -25,7 +26,7 @@ class Told:
     stuck: Sequence[str]
 
 
-def signatures(session: Session, *, settled: bool = False, limit: int = 500) -> Sequence[Signature]:
+def signatures(session: Session, *, settled: bool = False, limit: int = MOST) -> Sequence[Signature]:
     """The open ones, last met first; with `settled` the others as well."""
     query = select(Signature).order_by(col(Signature.last_seen).desc(), col(Signature.id).desc()).limit(limit)
     return session.exec(query if settled else query.where(col(Signature.settled_at).is_(None))).all()

@@ -1,4 +1,4 @@
-"""What the API answers about campaigns and schedules: the documented form of producers/rollouts/shapes.py."""
+"""What the API answers about campaigns and schedules: the documented form of producers/campaigns/shapes.py and producers/rollouts/shapes.py."""
 
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,19 @@ class CampaignEvent(BaseModel):
     data: dict[str, Any]
 
 
+class Acted(Campaign):
+    """A campaign, with the move that it was just told to make."""
+
+    event: CampaignEvent
+
+
+class Forecast(BaseModel):
+    """The course of a campaign, if no more fail."""
+
+    ends_at: datetime | None = Field(description="null: see why.")
+    why: str = Field(description="Why nothing can be said, or why it would not end.")
+
+
 class Stop(BaseModel):
     """So many failures of so many end it."""
 
@@ -79,7 +92,9 @@ class Sheet(BaseModel):
     stops: list[Stop]
     counts_as_failed: list[Outcome] = Field(description="Outcomes that use up the budget.")
     then: str = Field(description="stop or pause: what happens when it is used up.")
-    each_s: float = Field(description="How long a target is thought to take.")
+    each_s: float = Field(description="How long a target is thought to take, in the middle.")
+    slow_s: float = Field(description="One in ten is thought to take longer than this.")
+    lengths_of: str = Field(description="What took so long before: the same update, or others of its sort.", examples=["the same update"])
     guessed: bool = Field(description="Nothing like it was ever done.")
     ends_at: datetime | None = Field(description="If none fails; null: it would not end, and `would_not_end` says why.")
     would_not_end: str

@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from models.campaigns import Campaign, CampaignEvent
 from producers.api.events import BEAT_S, LOOK_S
 from producers.campaigns.control import counts
+from producers.campaigns.shapes import campaign_event_shape
 from producers.house import House
-from producers.rollouts.shapes import campaign_event_shape
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,5 @@
 """`/v1/campaigns`: roll-outs and their like: how far they are, and letting them rest, go on or end."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from models.campaign_states import OVER, CampaignState, Outcome
 from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
+from models.clock import stamp
 from producers.api import campaign_answers as answers
 from producers.api.campaign_stream import streamed
 from producers.api.events import STREAM, LastId
@@ -22,8 +21,9 @@ from producers.api.placing import persist
 from producers.api.problems import Fault
 from producers.api.tags import TAGGED, tagged
 from producers.campaigns import control
+from producers.campaigns.shapes import campaign_event_shape, campaign_shape, target_shape
 from producers.house import House
-from producers.rollouts.shapes import campaign_event_shape, campaign_shape, target_shape
+from producers.rollouts.start import remaining
 from producers.tokens import Caller
 
 router = APIRouter(prefix="/v1", tags=["campaigns"])
@@ -38,6 +38,9 @@ class CampaignFilters(BaseModel):
     kind: CampaignKind | None = None
     state: list[CampaignState] = Field(default_factory=list, max_length=len(CampaignState))
     open: bool | None = Field(None, description="Only those that have not ended (true), or have (false).")
+    called: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")] | None = Field(
+        None, description="The one with this id, or whose id ends so, or the newest of this name; in place of the other filters but `kind`."
+    )
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -46,6 +49,10 @@ class CampaignFilters(BaseModel):
 def list_campaigns(request: Request, house: TheHouse, caller: Reader, filters: Annotated[CampaignFilters, Query()]) -> Response:
     """Campaigns, the newest first."""
     unbound(caller)
+    if filters.called is not None:
+        with house.database.read() as session:
+            shape = shape_of(session, control.find(session, filters.called, kind=filters.kind))
+        return tagged(request, {"items": [shape], "next": None, "next_cursor": None})
     query = select(Campaign).order_by(col(Campaign.id).desc()).limit(filters.limit + 1)
     last = seen(filters.cursor)
     if filters.kind is not None:
@@ -120,13 +127,24 @@ def list_campaign_events(
     return tagged(request, page(request, rows, limit=limit, key=lambda row: row.id, shape=campaign_event_shape))
 
 
-@router.post("/campaigns/{campaign_id:jobid}:pause", operation_id="pauseCampaign", response_model=answers.Campaign)
+@router.get("/campaigns/{campaign_id:jobid}/forecast", operation_id="foretellCampaign", response_model=answers.Forecast)
+def foretell_campaign(house: TheHouse, caller: Reader, campaign_id: JobId) -> Response:
+    """When it will end, if no more fail; from how long its own targets took so far, or those of earlier ones."""
+    unbound(caller)
+    with house.database.read() as session:
+        campaign = known(session, campaign_id)
+        targets = session.exec(select(Target).where(Target.campaign_id == campaign.id).order_by(col(Target.place))).all()
+        told = remaining(session, campaign, targets, house.database.now(session))
+    return JSONResponse({"ends_at": stamp(told.ends_at), "why": told.why})
+
+
+@router.post("/campaigns/{campaign_id:jobid}:pause", operation_id="pauseCampaign", response_model=answers.Acted)
 def pause_campaign(request: Request, house: TheHouse, caller: Operator, campaign_id: JobId, because: Because = "") -> Response:
     """Start nothing more for now; what runs goes to its end, what has not begun is held."""
-    return _act(request, house, caller, campaign_id, lambda session, row, now: control.pause(session, row, by=caller.name, because=because, now=now))
+    return _act(request, house, caller, campaign_id, "pause", because=because)
 
 
-@router.post("/campaigns/{campaign_id:jobid}:resume", operation_id="resumeCampaign", response_model=answers.Campaign)
+@router.post("/campaigns/{campaign_id:jobid}:resume", operation_id="resumeCampaign", response_model=answers.Acted)
 def resume_campaign(
     request: Request,
     house: TheHouse,
@@ -136,29 +154,21 @@ def resume_campaign(
     more_failures: Annotated[int, Query(ge=0, le=100_000, description="Allow so many more failures than its budget does.")] = 0,
 ) -> Response:
     """Let a paused one go on."""
-
-    def go_on(session: Session, row: Campaign, now: datetime) -> CampaignEvent:
-        return control.resume(session, row, more_failures=more_failures, by=caller.name, because=because, now=now)
-
-    return _act(request, house, caller, campaign_id, go_on)
+    return _act(request, house, caller, campaign_id, "resume", because=because, more_failures=more_failures)
 
 
-@router.post("/campaigns/{campaign_id:jobid}:speed", operation_id="speedCampaign", response_model=answers.Campaign)
+@router.post("/campaigns/{campaign_id:jobid}:speed", operation_id="speedCampaign", response_model=answers.Acted)
 def speed_campaign(
     request: Request, house: TheHouse, caller: Operator, campaign_id: JobId, because: Because = "", at_once: Most = None, per_node: Most = None
 ) -> Response:
     """Other limits from the next start on; its failure budget may allow fewer."""
-
-    def change(session: Session, row: Campaign, now: datetime) -> CampaignEvent:
-        return control.speed(session, row, at_once=at_once, per_node=per_node, by=caller.name, because=because, now=now)
-
-    return _act(request, house, caller, campaign_id, change)
+    return _act(request, house, caller, campaign_id, "speed", because=because, at_once=at_once, per_node=per_node)
 
 
-@router.post("/campaigns/{campaign_id:jobid}:abort", operation_id="abortCampaign", response_model=answers.Campaign)
+@router.post("/campaigns/{campaign_id:jobid}:abort", operation_id="abortCampaign", response_model=answers.Acted)
 def abort_campaign(request: Request, house: TheHouse, caller: Operator, campaign_id: JobId, because: Because = "") -> Response:
     """End it: what has not begun is taken back, what runs goes to its end."""
-    return _act(request, house, caller, campaign_id, lambda session, row, now: control.abort(session, row, by=caller.name, because=because, now=now))
+    return _act(request, house, caller, campaign_id, "abort", because=because)
 
 
 def known(session: Session, campaign_id: str, *, kind: CampaignKind | None = None, writing: bool = False) -> Campaign:
@@ -174,13 +184,14 @@ def shape_of(session: Session, row: Campaign) -> dict[str, Any]:
     return campaign_shape(row, control.counts(session, [row.id])[row.id])
 
 
-def _act(request: Request, house: House, caller: Caller, campaign_id: str, act: Callable[[Session, Campaign, datetime], CampaignEvent]) -> Response:
+def _act(request: Request, house: House, caller: Caller, campaign_id: str, verb: str, **given: Any) -> Response:  # noqa: ANN401 - as the verb takes
     unbound(caller)
 
     def work(session: Session) -> dict[str, Any]:
         row = known(session, campaign_id, writing=True)
-        act(session, row, house.database.now(session))
-        return shape_of(session, row)
+        event = control.ACTS[verb](session, row, by=caller.name, now=house.database.now(session), **given)
+        session.flush()
+        return shape_of(session, row) | {"event": campaign_event_shape(event)}
 
     shape = persist(house, work)
     request.app.state.doorbell.ring()

@@ -16,9 +16,7 @@ from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.paths import JobId
 from producers.api.placing import persist, stored_key, visible
 from producers.api.tags import TAGGED, tagged
-from producers.execs import Command, execute, result_shape
-from producers.refusals import BadOrder
-from producers.rollouts.select import chosen
+from producers.execs import Command, execute_where, execution_shape, result_shape
 
 router = APIRouter(prefix="/v1", tags=["exec"])
 
@@ -47,12 +45,7 @@ def run(
     key = stored_key(caller, idempotency_key or "")
 
     def work(session: Session) -> dict[str, Any]:
-        found = chosen(session, command.selector)
-        if not found:
-            raise BadOrder({"selector": "no container fits"})
-        execution = execute(session, house.intake, found, what, by=caller.name, because=because, key=key)
-        skipped = [{"ctid": ctid, "why": why} for ctid, why in sorted(execution.skipped.items())]
-        return {"jobs": [job.id for job in execution.jobs], "containers": len(found), "skipped": skipped}
+        return execution_shape(*execute_where(session, house.intake, command.selector, what, by=caller.name, because=because, key=key))
 
     shape = persist(house, work)
     request.app.state.doorbell.ring()

@@ -15,9 +15,10 @@ from producers.api.orders import Because, Key
 from producers.api.paths import JobId
 from producers.api.placing import persist, stored_key
 from producers.api.tags import TAGGED, tagged
+from producers.campaigns.shapes import target_shape
 from producers.refusals import KeyReused
 from producers.rollouts.report import report, report_shape
-from producers.rollouts.shapes import sheet_shape, target_shape
+from producers.rollouts.shapes import sheet_shape
 from producers.rollouts.start import left_over, plan, retry, start
 
 router = APIRouter(prefix="/v1", tags=["rollouts"])

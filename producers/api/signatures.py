@@ -7,19 +7,19 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from models.signatures import Signature
-from producers.api import answers
+from producers.api import house_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because
 from producers.api.problems import Fault
 from producers.api.tags import TAGGED, tagged
-from producers.signatures import settle, signature_shape, signatures, told, told_shape
+from producers.signatures import MOST, settle, signature_shape, signatures, told, told_shape
 
 router = APIRouter(prefix="/v1", tags=["signatures"])
 Number = Annotated[int, Path(ge=1, le=2**62, description="The signature's number.")]
 
 
 class Signatures(BaseModel):
-    """The newest 500, last met first."""
+    """Last met first."""
 
     items: list[answers.Signature]
 
@@ -30,11 +30,12 @@ def list_signatures(
     house: TheHouse,
     caller: Reader,
     settled: Annotated[bool, Query(description="Those that are settled as well.")] = False,  # noqa: FBT002 - a query parameter
+    limit: Annotated[int, Query(ge=1, le=MOST, description="At most so many.")] = MOST,
 ) -> Response:
     """Unexpected answers by signature."""
     unbound(caller)
     with house.database.read() as session:
-        return tagged(request, {"items": [signature_shape(one) for one in signatures(session, settled=settled)]})
+        return tagged(request, {"items": [signature_shape(one) for one in signatures(session, settled=settled, limit=limit)]})
 
 
 @router.get("/signatures/{number:int}", operation_id="getSignature", response_model=answers.SignatureStory, responses=TAGGED)

@@ -1,6 +1,6 @@
 """What people do with campaigns, the same for every face: find, count, pause, let go on, speed up or slow down, abort. Audited."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -74,6 +74,9 @@ def speed(session: Session, campaign: Campaign, *, at_once: int | None, per_node
 def abort(session: Session, campaign: Campaign, *, by: str, because: str, now: datetime) -> CampaignEvent:
     """End it: what has not begun is taken back and counts as not started, what runs goes to its end."""
     return _move(session, campaign, CampaignCause.ABORTED, "abort", by=by, because=because, now=now, why=f"aborted by {by}{_for(because)}")
+
+
+ACTS: dict[str, Callable[..., CampaignEvent]] = {"pause": pause, "resume": resume, "speed": speed, "abort": abort}
 
 
 def _move(

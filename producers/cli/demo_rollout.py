@@ -22,11 +22,12 @@ from models.lifecycle import State
 from models.orders import AdoptContainer
 from models.rollouts import RolloutSpec
 from producers.campaigns import control
+from producers.cli.campaign_doors import Here
 from producers.cli.demo_progress import Progress
 from producers.cli.demo_stage import ENOUGH_S, stage
 from producers.cli.failures import FAILED, NOT_REACHED
 from producers.cli.follow import watch
-from producers.cli.rollout import rules
+from producers.cli.rollout_sheet import rules
 from producers.cli.rollout_watch import STOPPED_BY_GUARD, follow
 from producers.cli.screen import say, warn
 from producers.embedded import lab
@@ -134,7 +135,7 @@ def _run(embedded: Embedded, name: str, text: str) -> Ran:
         campaign_id = start(house.database, house.intake, session, spec, by=ASKER, because="demo").campaign.id
     rules(sheet)
     house.bell.wake()
-    code = follow(house.database, campaign_id, timeout_s=ENOUGH_S, pause=embedded.mind)
+    code = follow(Here(house.database), campaign_id, timeout_s=ENOUGH_S, pause=embedded.mind)
     with house.database.read() as session:
         targets = session.exec(select(Target).where(Target.campaign_id == campaign_id).order_by(col(Target.place))).all()
         counts = control.counts(session, [session.get_one(Campaign, campaign_id).id])[campaign_id]

@@ -4,27 +4,23 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import Annotated, Protocol
 
 import typer
 
 from models.inside import ExecResult
 from models.rollouts import RolloutSpec, Selector
 from models.updates import Script
-from producers.cli import door
-from producers.cli.door import elsewhere
+from producers.cli.doors import Who
+from producers.cli.exec_doors import Execs, execs
 from producers.cli.options import Because, By, Json, asker
 from producers.cli.screen import as_json, clean, say, warn
 from producers.cli.selection import HOW, selector
-from producers.execs import Command, Execution, execute, folded, result_shape, results, tally
-from producers.refusals import BadOrder, Refusal
+from producers.execs import Command, folded, result_shape, tally
+from producers.refusals import BadOrder
 
-if TYPE_CHECKING:
-    from producers.house import House
-
-LOOK_S = 0.1
+SILENCE_S = 2.0  # after so long it is said who does not answer
 STILL_S = 1.0  # how often a terminal is told how far it is
 IDS_SHOWN = 12
 
@@ -58,30 +54,27 @@ def exec_(
     if save is not None:
         _save(save, chosen, what)
         return
-    if elsewhere():
-        raise door.Unusable("`vzq exec` works on the house itself; over HTTP use POST /v1/exec, or leave out --url and VZQ_URL")
-    with door.house() as house:
-        execution = _order(house, chosen, what, by=asker(by), because=because)
-        ids = [job.id for job in execution.jobs]
-        for ctid, why in sorted(execution.skipped.items()):
-            warn(f"container {ctid} is left out: {why}")
+    who = Who(asker(by), because)
+    with execs() as known:
+        ordered = known.order(chosen, what, who)
+        skipped = ordered["skipped"]
+        for one in skipped:
+            warn(f"container {one['ctid']} is left out: {one['why']}")
         try:
-            found = _follow(house, ids, sum(len(job.order["ctids"]) for job in execution.jobs), _Lines() if stream and not json else _Count())
+            found = _follow(known, ordered["jobs"], ordered["containers"] - len(skipped), _Lines() if stream and not json else _Count())
         except KeyboardInterrupt:
-            _take_back(house, ids, by=asker(by))
+            known.cancel(ordered["jobs"], Who(who.by, "interrupted"))
+            warn("the command is being ended inside the containers")
             raise
     counts = tally(found)
     if json:
-        skipped = [{"ctid": ctid, "why": why} for ctid, why in sorted(execution.skipped.items())]
-        as_json({"jobs": ids, "counts": counts, "skipped": skipped, "results": [result_shape(result) for result in found]})
+        as_json({"jobs": ordered["jobs"], "counts": counts, "skipped": skipped, "results": [result_shape(result) for result in found]})
     else:
         if not stream:
             _tell(found)
-        say(
-            f"{counts['ok']} ok, {counts['failed']} failed, {counts['unreachable']} unreachable"
-            + (f", {len(execution.skipped)} left out" if execution.skipped else "")
-        )
-    raise typer.Exit(0 if counts["ok"] == len(found) and not execution.skipped else 1)
+        left_out = f", {len(skipped)} left out" if skipped else ""
+        say(f"{counts['ok']} ok, {counts['failed']} failed, {counts['unreachable']} unreachable{left_out}")
+    raise typer.Exit(0 if counts["ok"] == len(found) and not skipped else 1)
 
 
 def _command(words: Sequence[str], script: Path | None, interpreter: str, timeout: int, output_max: int, at_once: int) -> Command:
@@ -116,18 +109,6 @@ def _save(file: Path, chosen: Selector, what: Command) -> None:
     say(f"{file}: look at it, then `vzq rollout plan {file}`")
 
 
-def _order(house: "House", chosen: Selector, what: Command, *, by: str, because: str) -> Execution:
-    from producers.rollouts.select import chosen as containers_of  # noqa: PLC0415 - with the house
-
-    with house.database.write() as session:
-        found = containers_of(session, chosen)
-        if not found:
-            raise BadOrder({"SELECTOR": "no container fits; see `vzq container list`"})
-        execution = execute(session, house.intake, found, what, by=by, because=because)
-    house.bell.wake()
-    return execution
-
-
 class _View(Protocol):
     def came(self, result: ExecResult) -> None: ...
     def far(self, count: int, total: int) -> None: ...
@@ -159,39 +140,25 @@ class _Count:
             warn(f"{count} of {total}")
 
 
-def _follow(house: "House", ids: Sequence[str], total: int, view: _View) -> list[ExecResult]:
+def _follow(known: Execs, jobs: Sequence[str], total: int, view: _View) -> Sequence[ExecResult]:
     """All results, once all jobs have ended or wait for a person."""
-    from producers.cli.follow import Quiet, watch  # noqa: PLC0415 - with the house
-
     told: set[int] = set()
-
-    def look() -> list[ExecResult]:
-        with house.database.read() as session:
-            found = results(session, ids)
-        for result in found:
+    said: set[str] = set()
+    begun = time.monotonic()
+    while True:
+        look = known.look(jobs)
+        for result in look.results:
             if result.ctid not in told:
                 told.add(result.ctid)
                 view.came(result)
-        view.far(len(found), total)
-        return found
-
-    def pause(seconds: float) -> None:
-        look()
-        time.sleep(min(LOOK_S, seconds))
-
-    watch(house.database, ids, Quiet(), timeout_s=None, pause=pause)
-    return look()
-
-
-def _take_back(house: "House", ids: Sequence[str], *, by: str) -> None:
-    from models.jobs import Job  # noqa: PLC0415 - with the house
-    from producers.jobs import cancel  # noqa: PLC0415
-
-    for job_id in ids:
-        with suppress(Refusal), house.database.write() as session:
-            cancel(house.database, session, session.get_one(Job, job_id), by=by, because="interrupted")
-    house.bell.wake()
-    warn("the command is being ended inside the containers")
+        view.far(len(look.results), total)
+        if time.monotonic() - begun > SILENCE_S:
+            for sentence in set(look.silent) - said:
+                said.add(sentence)
+                warn(sentence)
+        if look.over:
+            return look.results
+        time.sleep(known.pace_s)
 
 
 def _tell(found: Sequence[ExecResult]) -> None:

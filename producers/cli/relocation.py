@@ -18,6 +18,7 @@ from models.database import Database
 from models.fleet import Node, NodeState
 from models.relocations import TO, RelocationSpec
 from producers.cli import door
+from producers.cli.campaign_doors import Here
 from producers.cli.options import Because, By, Json, asker, ordered
 from producers.cli.screen import as_json, clock_time, say, table, warn
 from producers.relocations import start as relocations
@@ -167,7 +168,7 @@ def see_through(database: Database, campaign_id: str | None, *, json: bool = Fal
     """Follow it to its end and tell what it has left behind; the exit code."""
     from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
-    code = follow(database, campaign_id, json=json, pause=pause) if campaign_id is not None else 0
+    code = follow(Here(database), campaign_id, json=json, pause=pause) if campaign_id is not None else 0
     if campaign_id is not None and not json:
         _left_out(database, campaign_id)
     if left_on:

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,12 +12,13 @@ from models.jobs import Begun, Event, Job
 from models.lifecycle import Cause, State
 from models.orders import Order
 from producers.cli.door import Unusable
+from producers.cli.rows import fields, job_of
 from producers.refusals import BadOrder, NoRoom, Refusal
 from producers.story import Story
 
-MOMENTS = ("accepted_at", "due_at", "deadline", "ended_at", "at", "until")
 TIMEOUT_S = 30.0
 LOOK_S = 0.5
+BULK = 500  # orders in one request
 
 
 class Api:
@@ -34,6 +34,12 @@ class Api:
     def post(self, path: str, body: Any = None, *, because: str = "", headers: Mapping[str, str] | None = None, **query: Any) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON."""
         return self._ask("POST", path, json=body, params=query | ({"because": because} if because else {}), headers=dict(headers or {}))
+
+    def begin(self, path: str, body: Any, *, key: str, because: str) -> tuple[Any, bool]:  # noqa: ANN401 - JSON
+        """The JSON of what was begun, and whether the key had brought it before."""
+        params = {"because": because} if because else {}
+        answer = self._send("POST", path, json=body, params=params, headers={"Idempotency-Key": key} if key else {})
+        return answer.json(), answer.headers.get("Idempotency-Replayed") == "true"
 
     def delete(self, path: str, *, because: str = "") -> None:
         """It is gone."""
@@ -51,17 +57,25 @@ class Api:
                 break
         return found
 
+    def alive(self) -> bool:
+        """Whether a dispatcher is alive there."""
+        try:
+            return bool(self._http.get("/readyz").json()["dispatcher"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return False
+
     def place(self, order: Order, *, key: str, because: str) -> tuple[Job, bool]:
         """The job of an order, and whether the key had brought it before; raises BadOrder or Refusal."""
-        body = order.model_dump(mode="json", exclude_unset=True) | {"kind": order.kind}
-        secret = getattr(order, "password", None)
-        if secret is not None:
-            body["password"] = secret.get_secret_value()
-        item = {"key": key or _made_up(), "because": because, "order": body}
-        answered = self.post("/v1/orders:bulk", {"items": [item]})["items"][0]
+        (answered,) = self.bulk([(order, key, because)])
         if answered["problem"] is not None:
             raise _refused(answered["problem"])
         return job_of(answered["job"]), answered["replayed"]
+
+    def bulk(self, asked: Sequence[tuple[Order, str, str]]) -> list[Any]:
+        """An answer for each order with its key and reason, in their order; each is taken or refused for itself."""
+        items = [{"key": key or _made_up(), "because": because, "order": _body(order)} for order, key, because in asked]
+        parts = [items[start : start + BULK] for start in range(0, len(items), BULK)]
+        return [answer for part in parts for answer in self.post("/v1/orders:bulk", {"items": part})["items"]]
 
     def find(self, ending: str) -> str:
         """The id of the job whose id ends so; raises BadOrder."""
@@ -78,8 +92,8 @@ class Api:
     def story(self, job_id: str) -> tuple[Story, dict[str, Any]]:
         """A job's story, and the same as it came."""
         shape = self.get(f"/v1/jobs/{job_id}")
-        events = [Event(**_fields(event, job_id=event["job"], cause=Cause(event["cause"]), state=State(event["state"]))) for event in shape["events"]]
-        begun = [Begun(**_fields(one, job_id=job_id)) for one in shape["journal"]]
+        events = [Event(**fields(event, job_id=event["job"], cause=Cause(event["cause"]), state=State(event["state"]))) for event in shape["events"]]
+        begun = [Begun(**fields(one, job_id=job_id)) for one in shape["journal"]]
         return Story(job_of(shape), events, begun, shape["addresses"], ""), shape
 
     def follow(self, ids: Sequence[str], view: Any, *, timeout_s: float | None) -> list[Job]:  # noqa: ANN401 - follow.View
@@ -98,6 +112,10 @@ class Api:
             time.sleep(LOOK_S)
 
     def _ask(self, method: str, path: str, **given: Any) -> Any:  # noqa: ANN401 - JSON
+        answer = self._send(method, path, **given)
+        return answer.json() if answer.content else None
+
+    def _send(self, method: str, path: str, **given: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes it
         try:
             answer = self._http.request(method, path, **given)
             told = answer.json() if answer.content else None
@@ -106,7 +124,7 @@ class Api:
         except ValueError:
             raise Unusable(f"{self._http.base_url} does not speak vzq's API; see VZQ_URL") from None
         if answer.is_success:
-            return told
+            return answer
         raise _refused(told) if isinstance(told, dict) and "detail" in told else Unusable(f"{self._http.base_url} answered {answer.status_code}")
 
 
@@ -125,16 +143,6 @@ def api() -> Iterator[Api]:
         yield Api(http)
 
 
-def job_of(shape: Mapping[str, Any]) -> Job:
-    """The row that the API told of."""
-    return Job(**_fields(shape, producer=shape["by"], state=State(shape["state"])))
-
-
-def _fields(shape: Mapping[str, Any], **more: object) -> dict[str, Any]:
-    fields = {name: datetime.fromisoformat(value).astimezone(UTC) if name in MOMENTS and value else value for name, value in shape.items()}
-    return fields | more
-
-
 def _refused(problem: Mapping[str, Any]) -> Exception:
     detail = str(problem["detail"])
     if problem["status"] in {400, 413, 415, 422}:
@@ -144,6 +152,12 @@ def _refused(problem: Mapping[str, Any]) -> Exception:
     if problem["status"] == 409 and problem["reasons"]:
         return NoRoom(detail.partition(" (")[0], problem["reasons"])
     return Unusable(detail) if problem["status"] >= 500 or problem["status"] in {401, 429} else Refusal(detail)
+
+
+def _body(order: Order) -> dict[str, Any]:
+    body = order.model_dump(mode="json", exclude_unset=True) | {"kind": order.kind}
+    secret = getattr(order, "password", None)
+    return body | ({"password": secret.get_secret_value()} if secret is not None else {})
 
 
 def _made_up() -> str:

@@ -12,15 +12,14 @@ from models.orders import Order
 from producers.cli.downtime import LAST_OUTAGES, told_of
 from producers.cli.follow import JsonLines, Lines, Quiet, View, _bars, ending, tally
 from producers.cli.order_file import Bad, Line, Outcome, Refused, Taken
-from producers.cli.remote import Api, api, job_of
+from producers.cli.remote import Api, api
 from producers.cli.remote_downtime import month_of_container
+from producers.cli.rows import job_of
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share, as_size
 from producers.cli.story import COLUMNS, RIGHT, rows, show
 from producers.refusals import BadOrder
 from producers.shapes import standing_of
-
-BULK = 500
 
 
 def place(asked: Sequence[Order], *, key: str, because: str, wait: bool, json: bool, timeout: float | None = None) -> None:
@@ -41,11 +40,9 @@ def submit(lines: Sequence[Line], *, because: str) -> Outcome:
     """Each line for itself: what can be placed is placed, the rest is told."""
     outcome = Outcome()
     with api() as house:
-        for start in range(0, len(lines), BULK):
-            part = lines[start : start + BULK]
-            items = [{"key": line.key, "because": line.because or because, "order": _body(line.order)} for line in part]
-            for line, answer in zip(part, house.post("/v1/orders:bulk", {"items": items})["items"], strict=True):
-                _sort(outcome, line, answer)
+        answers = house.bulk([(line.order, line.key, line.because or because) for line in lines])
+    for line, answer in zip(lines, answers, strict=True):
+        _sort(outcome, line, answer)
     return outcome
 
 
@@ -178,12 +175,6 @@ def _follow(house: Api, ids: Sequence[str], *, json: bool, quiet: bool = False, 
     if any(not job.ended and job.state != State.STUCK for job in jobs):
         return 5
     return 0 if all(job.state == State.DONE for job in jobs) else 1
-
-
-def _body(order: Order) -> dict[str, Any]:
-    body = order.model_dump(mode="json", exclude_unset=True) | {"kind": order.kind}
-    secret = getattr(order, "password", None)
-    return body | ({"password": secret.get_secret_value()} if secret is not None else {})
 
 
 def _sort(outcome: Outcome, line: Line, answer: dict[str, Any]) -> None:

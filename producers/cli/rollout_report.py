@@ -3,21 +3,18 @@
 import json
 from pathlib import Path
 
-from sqlmodel import Session
-
 from models.campaign_states import GOOD, OPEN_OUTCOMES, Outcome
-from models.campaigns import Campaign
 from producers.cli.door import Unusable
 from producers.cli.rollout_watch import in_words
 from producers.cli.screen import as_json, clock_time, facts, say, table
-from producers.rollouts.report import Report, as_csv, as_html, report, report_shape
+from producers.rollouts.report import Report, as_csv, as_html, report_shape
 
 LINES = 6  # of an output that are shown
 
 
-def show(session: Session, campaign: Campaign) -> None:
+def show(told: Report) -> None:
     """Facts, counts by wave and node, what went wrong, and the outputs."""
-    told = report(session, campaign)
+    campaign = told.campaign
     facts([
         ("roll-out", f"{campaign.name} {campaign.id}"),
         ("state", campaign.state),
@@ -44,9 +41,8 @@ def show(session: Session, campaign: Campaign) -> None:
     say(in_words(told.counts))
 
 
-def written(session: Session, campaign: Campaign, form: str, output: Path | None) -> None:
+def written(told: Report, form: str, output: Path | None) -> None:
     """The report as CSV, HTML or JSON, to standard output or a file; raises Unusable for one that cannot be written."""
-    told = report(session, campaign)
     form = form or (output.suffix.lstrip(".") if output is not None else "")
     if output is None and form == "json":
         as_json(report_shape(told))

@@ -3,24 +3,17 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
-
-from sqlmodel import Session, col, select
 
 from models.campaign_states import OPEN_OUTCOMES, CampaignCause, CampaignState, Outcome
 from models.campaigns import Campaign, CampaignEvent, Target
-from models.database import Database
-from models.house import Beat
-from producers.campaigns.control import counts
+from producers.campaigns.shapes import campaign_event_shape, campaign_shape
+from producers.cli.campaign_doors import Campaigns
 from producers.cli.screen import clock_time, json_line, say, short, warn
-from producers.rollouts.shapes import campaign_event_shape, campaign_shape
-from producers.rollouts.start import remaining
 
-LOOK_S = 0.25
 LINE_EVERY_S = 2.0  # a line of counts, at most
 ETA_EVERY_S = 5.0
-SILENT = timedelta(seconds=15)
 EXITS = {CampaignState.DONE: 0, CampaignState.STOPPED: 4, CampaignState.PAUSED: 4, CampaignState.ABORTED: 1}
 STOPPED_BY_GUARD, NOT_REACHED = 4, 5
 
@@ -33,7 +26,7 @@ class View(Protocol):
 
 
 def follow(
-    database: Database,
+    known: Campaigns,
     campaign_id: str,
     *,
     json: bool = False,
@@ -44,11 +37,10 @@ def follow(
     """Show it to its end, or until its guard has paused it for a person to look; the exit code."""
     view = Nothing() if quiet else JsonLines() if json else _bars() if sys.stdout.isatty() else Lines()
     try:
-        campaign, over = watch(database, campaign_id, view, timeout_s=timeout_s, pause=pause)
+        campaign, over = watch(known, campaign_id, view, timeout_s=timeout_s, pause=pause)
     finally:
         view.close()
-    with database.read() as session:
-        told = counts(session, [campaign_id])[campaign_id]
+    told = known.counts(campaign_id)
     if not json:
         say(f"{campaign.state}: {in_words(told)}" + (f"; {campaign.why}" if campaign.why and campaign.state != CampaignState.DONE else ""))
     elif quiet:
@@ -60,27 +52,27 @@ def follow(
 
 
 def watch(
-    database: Database, campaign_id: str, view: View, *, timeout_s: float | None, pause: Callable[[float], None] = time.sleep
+    known: Campaigns, campaign_id: str, view: View, *, timeout_s: float | None, pause: Callable[[float], None] = time.sleep
 ) -> tuple[Campaign, bool]:
     """Feed `view`; the campaign as it stands at the end, and whether it is over or waits for a person."""
-    begun, seen, said, reckoned, ends_at = time.monotonic(), 0, False, -ETA_EVERY_S, None
+    begun, seen, said, reckoned, ends_at, by_guard = time.monotonic(), 0, False, -ETA_EVERY_S, None, False
     while True:
-        with database.read() as session:
-            campaign = session.get_one(Campaign, campaign_id)
-            targets = session.exec(select(Target).where(Target.campaign_id == campaign_id).order_by(col(Target.place))).all()
-            fresh = select(CampaignEvent).where(CampaignEvent.campaign_id == campaign_id, col(CampaignEvent.id) > seen)
-            events = session.exec(fresh.order_by(col(CampaignEvent.id))).all()
-            now = database.now(session)
-            said = said or _silence(session, campaign, now)
-        seen = max([seen, *(event.id or 0 for event in events)])
+        look = known.look(campaign_id, after=seen)
+        campaign = look.campaign
+        for event in look.events:
+            seen = event.id or seen
+            by_guard = event.cause == CampaignCause.GUARD_PAUSED if event.state == CampaignState.PAUSED else by_guard
+        if not look.alive and not campaign.over and not said:
+            said = True
+            warn("no service is alive, so nothing is started; start one with `vzq service` (or everything with `vzq up`)")
         if time.monotonic() - reckoned >= ETA_EVERY_S:
-            ends_at, reckoned = remaining(campaign, list(targets), now), time.monotonic()
-        view.show(campaign, targets, events, ends_at)
-        if campaign.over or (campaign.state == CampaignState.PAUSED and _by_guard(database, campaign_id)):
-            return campaign, True
+            ends_at, reckoned = known.ends_at(look), time.monotonic()
+        view.show(campaign, look.targets, look.events, ends_at)
+        if campaign.over or (campaign.state == CampaignState.PAUSED and by_guard):
+            return campaign, True  # paused by a person it goes on by itself, for he lets it
         if timeout_s is not None and time.monotonic() - begun >= timeout_s:
             return campaign, False
-        pause(LOOK_S)
+        pause(known.pace_s)
 
 
 def in_words(told: Mapping[Outcome, int]) -> str:
@@ -93,22 +85,6 @@ def in_words(told: Mapping[Outcome, int]) -> str:
 def _ordered(told: Mapping[Outcome, int]) -> list[tuple[Outcome, int]]:
     ended = [outcome for outcome in Outcome if outcome not in OPEN_OUTCOMES]
     return [(outcome, told.get(outcome, 0)) for outcome in (*ended, Outcome.IN_FLIGHT, Outcome.NOT_STARTED)]
-
-
-def _by_guard(database: Database, campaign_id: str) -> bool:
-    """It was its guard that paused it, not a person, who will let it go on."""
-    with database.read() as session:
-        query = select(CampaignEvent.cause).where(CampaignEvent.campaign_id == campaign_id, CampaignEvent.state == CampaignState.PAUSED)
-        return session.exec(query.order_by(col(CampaignEvent.id).desc())).first() == CampaignCause.GUARD_PAUSED
-
-
-def _silence(session: Session, campaign: Campaign, now: datetime) -> bool:
-    """Say once when nobody carries it on."""
-    beat = session.get(Beat, "dispatcher", populate_existing=True)
-    silent = not campaign.over and (beat is None or beat.at < now - SILENT)
-    if silent:
-        warn("no service is alive, so nothing is started; start one with `vzq service` (or everything with `vzq up`)")
-    return silent
 
 
 class Nothing:

@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import select
 
-from models.campaigns import CampaignKind
-from models.schedules import Schedule
 from producers.campaigns import schedules
-from producers.cli import door
+from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker, word
 from producers.cli.rollout import File
 from producers.cli.rollout_flags import specified, with_flags
+from producers.cli.rows import moment
+from producers.cli.schedule_doors import Shape, schedules_known
 from producers.cli.screen import as_json, clock_time, facts, say, table
 from producers.refusals import BadOrder
-from producers.rollouts.shapes import schedule_shape
 
 app = typer.Typer(no_args_is_help=True, help="Roll-outs that begin by the clock.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name.")]
@@ -48,73 +46,72 @@ def add(
             raise BadOrder({option: f"{value!r} is none of {', '.join(known)}"})
     spec = specified(file, given)
     wish = schedules.Wish(word(schedule, "NAME"), spec, cron, cron_timezone, tuple(within or ()), overlap, missed)
-    with door.database() as database, database.write() as session:
-        made = schedules.add(database, session, wish, by=asker(by), because=because)
-        shape = schedule_shape(made, database.now(session))
-    as_json(shape) if json else _show(made, shape)
+    with schedules_known() as all_of_them:
+        made = all_of_them.add(wish, Who(asker(by), because))
+    as_json(made) if json else _show(made)
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
     """All schedules with their next times."""
-    with door.database() as database, database.read() as session:
-        now = database.now(session)
-        rows = session.exec(select(Schedule).where(Schedule.kind == CampaignKind.ROLLOUT).order_by(Schedule.name)).all()
-        shapes = [schedule_shape(row, now) for row in rows]
+    with schedules_known() as known:
+        found = known.all()
     if json:
-        as_json(shapes)
+        as_json(found)
         return
-    listed = [(row.name, row.cron, row.timezone, "paused" if row.paused else clock_time(row.next_at), row.last_result) for row in rows]
-    table(("name", "cron", "timezone", "next", "last"), listed, empty="no schedules; add one with `vzq schedule add`")
+    rows = [(one["name"], one["cron"], one["timezone"], _next(one) or "paused", one["last_result"]) for one in found]
+    table(("name", "cron", "timezone", "next", "last"), rows, empty="no schedules; add one with `vzq schedule add`")
 
 
 @app.command()
 def show(schedule: Name, json: Json = False) -> None:
     """One schedule, and when it is due."""
-    with door.database() as database, database.read() as session:
-        found = schedules.find(session, schedule)
-        shape = schedule_shape(found, database.now(session))
-    as_json(shape) if json else _show(found, shape)
+    with schedules_known() as known:
+        found = known.find(word(schedule, "NAME"))
+    as_json(found) if json else _show(found)
 
 
 @app.command()
 def pause(schedule: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Let it start nothing until it is resumed; what it has started goes on."""
-    _pause(schedule, by=by, because=because, json=json, paused=True)
+    _pause(schedule, Who(asker(by), because), json=json, paused=True)
 
 
 @app.command()
 def resume(schedule: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Let it go on, from its next time after now."""
-    _pause(schedule, by=by, because=because, json=json, paused=False)
+    _pause(schedule, Who(asker(by), because), json=json, paused=False)
 
 
 @app.command()
 def remove(schedule: Name, by: By = "", because: Because = "") -> None:
     """Take it away; what it has started goes on."""
-    with door.database() as database, database.write() as session:
-        schedules.remove(database, session, schedule, by=asker(by), because=because)
+    with schedules_known() as known:
+        known.remove(word(schedule, "NAME"), Who(asker(by), because))
     say(f"{schedule}: removed")
 
 
-def _pause(name: str, *, by: str, because: str, json: bool, paused: bool) -> None:
-    with door.database() as database, database.write() as session:
-        schedule = schedules.pause(database, session, name, by=asker(by), because=because, paused=paused)
-        shape = schedule_shape(schedule, database.now(session))
-    as_json(shape) if json else say(f"{name}: {'paused' if paused else f'next at {clock_time(schedule.next_at)}'}")
+def _pause(name: str, who: Who, *, json: bool, paused: bool) -> None:
+    with schedules_known() as known:
+        found = known.pause(word(name, "NAME"), who, paused=paused)
+    as_json(found) if json else say(f"{name}: {'paused' if paused else f'next at {_next(found)}'}")
 
 
-def _show(schedule: Schedule, shape: dict[str, Any]) -> None:
+def _next(found: Shape) -> str:
+    return clock_time(moment(found["next_runs"][0])) if found["next_runs"] else ""
+
+
+def _show(found: Shape) -> None:
     facts([
-        ("schedule", schedule.name),
-        ("cron", f"{schedule.cron} ({schedule.timezone})"),
-        ("within", ", ".join(schedule.windows)),
-        ("overlap", schedule.overlap),
-        ("missed", schedule.missed),
-        ("paused", "yes" if schedule.paused else ""),
-        ("roll-out", schedule.spec.get("name", "")),
-        ("asked by", schedule.created_by),
-        ("because", schedule.because),
-        ("last", schedule.last_result),
-        ("next runs", ", ".join(shape["next_runs"])),
+        ("schedule", found["name"]),
+        ("cron", f"{found['cron']} ({found['timezone']})"),
+        ("within", ", ".join(found["windows"])),
+        ("overlap", found["overlap"]),
+        ("missed", found["missed"]),
+        ("paused", "yes" if found["paused"] else ""),
+        ("roll-out", found["spec"].get("name", "")),
+        ("asked by", found["by"]),
+        ("because", found["because"]),
+        ("last", found["last_result"]),
+        ("next runs", ", ".join(found["next_runs"])),
     ])  # fmt: skip

@@ -1,22 +1,24 @@
 """Webhooks of this house, or of one elsewhere over its API: the same answers, in the API's own shapes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlmodel import Session, select
 
 from models.hooks import Webhook
 from models.ids import JobIds
-from producers.cli import door
-from producers.cli.door import elsewhere
+from producers.cli.doors import acting
 from producers.cli.options import asker
-from producers.house import House
 from producers.refusals import BadOrder
 from producers.shapes import delivery_shape, hook_shape
 from producers.webhooks import manage
 from producers.webhooks.manage import Asked, Wish
 from producers.webhooks.settings import WebhookSettings
+
+if TYPE_CHECKING:
+    from producers.cli.remote import Api
+    from producers.house import House
 
 Shape = dict[str, Any]
 T = TypeVar("T")
@@ -38,7 +40,7 @@ class Hooks(Protocol):
 class Here:
     """In this house's own database."""
 
-    def __init__(self, house: House, *, by: str, because: str) -> None:
+    def __init__(self, house: "House", *, by: str, because: str) -> None:
         self._house = house
         self._by = by
         self._because = because
@@ -96,7 +98,7 @@ class Here:
 class There:
     """Over the API."""
 
-    def __init__(self, api: Any, *, because: str) -> None:  # noqa: ANN401 - remote.Api, which needs httpx to be named
+    def __init__(self, api: "Api", *, because: str) -> None:
         self._api = api
         self._because = because
 
@@ -134,17 +136,9 @@ class There:
         self._api.delete(f"/v1/webhooks/{hook_id}", because=self._because)
 
 
-@contextmanager
-def hooks(by: str = "", because: str = "") -> Iterator[Hooks]:
+def hooks(by: str = "", because: str = "") -> AbstractContextManager[Hooks]:
     """The webhooks of the house that is meant."""
-    if elsewhere():
-        from producers.cli import remote  # noqa: PLC0415 - needs httpx
-
-        with remote.api() as api:
-            yield There(api, because=because)
-        return
-    with door.house() as house:
-        yield Here(house, by=asker(by), because=because)
+    return acting(lambda house: Here(house, by=asker(by), because=because), lambda api: There(api, because=because))
 
 
 def whole(known: Hooks, ending: str) -> str:

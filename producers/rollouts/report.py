@@ -15,7 +15,7 @@ from models.campaigns import Campaign, Target
 from models.clock import stamp
 from models.jobs import Job
 from producers.campaigns.control import counts
-from producers.rollouts.shapes import campaign_shape, target_shape
+from producers.campaigns.shapes import campaign_shape, target_shape
 
 CSV_COLUMNS = ("place", "wave", "ctid", "title", "node", "customer", "outcome", "code", "reason", "job", "begun_at", "ended_at")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets would carry out

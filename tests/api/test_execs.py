@@ -44,7 +44,7 @@ def test_nobody_below_operate_runs_anything_inside(lite: Api) -> None:
 
 def test_a_selector_that_fits_nothing_is_told_and_nothing_is_ordered(lite: Api) -> None:
     answer = lite.post("/v1/exec", command(selector={"labels": {"env": "test"}}))
-    assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": "selector", "what": "no container fits"}])
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": "selector", "what": "no container fits; see `vzq container list`"}])
     assert lite.get("/v1/jobs").json()["items"] == []
 
 

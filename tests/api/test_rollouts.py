@@ -103,7 +103,7 @@ def test_the_same_key_is_the_same_roll_out(api: Api) -> None:
         (SPEC | {"selector": {}}, "selector"),
         (SPEC | {"selector": {"labels": {"role": "db"}}}, "selector"),
         (SPEC | {"waves": {"canaries": [4711]}}, "waves.canaries"),
-        (SPEC | {"windows": ["22:00-22:00"]}, "windows"),
+        (SPEC | {"windows": ["22:00-22:00"]}, "windows.0"),
         (SPEC | {"action": {"do": "script", "text": "exit 0"}}, "action.script.interpreter"),
     ],
 )

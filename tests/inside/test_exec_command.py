@@ -70,7 +70,7 @@ def test_it_becomes_a_specification_of_a_rollout(crowd: Crowd, tmp_path: Path) -
 
 def test_bad_input_is_told_before_anything_runs(crowd: Crowd) -> None:
     for words, said in (
-        (["nobody-has-this-name", "--", "true"], "SELECTOR: no container fits; see `vzq container list`"),
+        (["nobody-has-this-name", "--", "true"], "selector: no container fits; see `vzq container list`"),
         (["all"], "COMMAND: give either a command behind --, or a file with --script"),
         (["all", "--script", "/does/not/exist"], "--script: /does/not/exist cannot be read"),
         (["", "--", "true"], "SELECTOR: selects nothing"),

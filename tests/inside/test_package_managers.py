@@ -13,6 +13,7 @@ from models.updates import Packages
 from ops.simnode.control import ask
 from ops.simnode.package_book import TRACE
 from tests.inside.conftest import Crowd
+from tests.inside.test_exec_command import vzq
 from workers.openvz.packages import upgrade
 
 PENDING = {"openssl": {"version": "9.9-1"}, "nginx": {"version": "9.8-1"}}
@@ -67,6 +68,16 @@ def test_a_cancelled_exec_in_the_middle_of_dpkg_is_repaired_by_the_next_and_neve
     assert job.result["outcomes"] == {"ok": 1}
     book = json.loads((ward.inside(ward.ctids[0]) / "var/lib/packages.sim").read_text())
     assert (book["half"], book["pending"], at_once(ward)) == ({}, {}, 1)
+
+
+def test_a_dry_run_tells_what_would_be_upgraded_and_upgrades_nothing(ward: Crowd) -> None:
+    tell(ward, calm=True, pending=PENDING)
+    done = vzq(ward, "rollout", "plan", "--all", "--upgrade", "--check")
+    assert done.returncode == 0, done.stderr
+    assert f"== 1 × apt debian-12, 2 to upgrade: {ward.ctids[0]}" in done.stdout
+    assert "openssl 9.9-1" in " ".join(done.stdout.split())
+    book = json.loads((ward.inside(ward.ctids[0]) / "var/lib/packages.sim").read_text())
+    assert set(book["pending"]) == set(PENDING)
 
 
 def test_an_update_waits_for_an_exec_inside_and_both_are_done(ward: Crowd) -> None:

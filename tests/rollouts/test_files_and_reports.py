@@ -9,6 +9,7 @@ import pytest
 
 from models.campaign_states import Outcome
 from producers.campaigns.control import find
+from producers.cli.campaign_doors import Here
 from producers.cli.rollout_flags import FLAGS, fields_of
 from producers.cli.rollout_watch import Lines, in_words, watch
 from producers.refusals import BadOrder
@@ -90,7 +91,7 @@ def test_a_report_folds_equal_outputs_and_harms_nobody(house: House, capsys: pyt
     page = as_html(told)
     assert "<script>" not in page
     assert "default-src 'none'" in page
-    campaign, over = watch(house.database, rollout, Lines(), timeout_s=5)
+    campaign, over = watch(Here(house.database), rollout, Lines(), timeout_s=5)
     assert (over, campaign.state) == (True, "done")
     assert "finished: all 4 have ended" in capsys.readouterr().out
     assert in_words(told.counts) == "3 ok, 1 failed, 0 unreachable of 4"
