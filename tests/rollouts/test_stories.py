@@ -17,7 +17,7 @@ from models.campaigns import Campaign, CampaignEvent, Target
 from models.jobs import Job
 from models.lifecycle import State
 from producers.campaigns import control
-from tests.stories.place import Place
+from tests.stories.place import Place, postgres_database
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("rollouts")]
 CONTAINERS = 9
@@ -28,8 +28,24 @@ HERE = 'here=${PATH%%:*}; ct=$(echo "$here" | grep -o "[0-9]\\{4,\\}" | tail -n 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """Three nodes with nine containers."""
+    yield from _place("")
+
+
+@pytest.fixture(scope="module")
+def on_postgres(postgres_url: str) -> Iterator[Place]:
+    """The same, with its rows in PostgreSQL: for the two stories that depend on the database most."""
+    yield from _place(postgres_database(postgres_url))
+
+
+@pytest.fixture(params=["place", "on_postgres"])
+def either(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+def _place(url: str) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="vzqr-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        place = Place(Path(folder), "")
+        place = Place(Path(folder), url)
         try:
             place.open()
             place.each_is_there_once(place.containers(CONTAINERS))
@@ -86,7 +102,8 @@ def runs(place: Place, tally: Path) -> dict[int, int]:
     return {int(ctid): lines.count(ctid) for ctid in set(lines)}
 
 
-def test_a_bad_canary_is_exit_4_and_the_report_adds_up_and_the_rest_is_retried(place: Place) -> None:
+def test_a_bad_canary_is_exit_4_and_the_report_adds_up_and_the_rest_is_retried(either: Place) -> None:
+    place = either
     canary = ctids(place)[4]
     mended = place.folder / "mended"
     script = f'{HERE}; [ -e {mended} ] || [ "$ct" != {canary} ] || {{ echo "no space left"; exit 1; }}; echo updated'
@@ -109,7 +126,8 @@ def test_a_bad_canary_is_exit_4_and_the_report_adds_up_and_the_rest_is_retried(p
         assert vzq(place, "rollout", "report", "bad-canary", form).stdout.count("ct4.example.net") >= 1
 
 
-def test_service_and_worker_killed_in_the_middle_change_nothing_in_the_outcome(place: Place) -> None:
+def test_service_and_worker_killed_in_the_middle_change_nothing_in_the_outcome(either: Place) -> None:
+    place = either
     tally = place.folder / "tally"
     file = written(
         place, "killed", f'{HERE}; sleep 1; echo "$ct" >>{tally}', waves={"sizes": [2]}, at_once={"all": 4}, budget={"failures": 4, "rate": None}

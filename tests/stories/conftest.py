@@ -1,27 +1,17 @@
 """A place for all stories of one database."""
 
-import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.stories.place import Place
-
-NUMBERS = itertools.count(1)
+from tests.stories.place import Place, postgres_database
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    url = ""
-    if request.param == "postgresql":
-        server, name = request.getfixturevalue("postgres_url"), f"story_{next(NUMBERS)}"
-        with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(f"create database {name}")
-        url = server.replace("/postgres?", f"/{name}?")
-    yield from _place(url)
+    yield from _place(postgres_database(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else "")
 
 
 @pytest.fixture(scope="module")

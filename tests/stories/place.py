@@ -1,5 +1,6 @@
 """A house of real processes on either database: Redis, services, workers, and nodes over SSH, each of which may be killed."""
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import psycopg
 import pytest
 import redis
 from sqlmodel import col, select
@@ -27,8 +29,17 @@ from producers.house import open_house
 from tests import servers
 
 PATIENCE_S = 90.0
+NUMBERS = itertools.count(1)
 MODULES = {"service": "producers.service", "worker": "workers.main"}
 OVER = {State.DONE, State.FAILED, State.CANCELLED, State.STUCK}
+
+
+def postgres_database(server: str) -> str:
+    """The URL of a database of its own on this server."""
+    name = f"story_{os.getpid()}_{next(NUMBERS)}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return server.replace("/postgres?", f"/{name}?")
 
 
 class Place:
