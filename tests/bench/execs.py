@@ -1,6 +1,8 @@
-"""`true` in 300 containers of ten nodes: `vzq exec` the whole durable way, bare asyncssh a channel a container, ansible's raw with 50 forks.
+"""`true` in 300 containers of ten nodes: `vzq exec` the whole durable way, a guarded roll-out, bare asyncssh a channel a container, ansible's raw
+with 50 forks.
 
-All talk to the same plain SSH servers, whose `vzctl` is the same two-line stub for every contender.
+All talk to the same plain SSH servers, whose `vzctl` is the same three-line stub for every contender. The roll-out does more than the others: each
+container is a job of its own with its story, looked at before and after, and counted by the guard.
 """
 
 import asyncio
@@ -18,8 +20,13 @@ from typing import Any
 import asyncssh
 from sqlmodel import select
 
+from models.campaign_states import Outcome
+from models.campaigns import Campaign
 from models.fleet import Container, ContainerState, Node, NodeState
+from models.rollouts import RolloutSpec
+from producers.campaigns.control import counts
 from producers.execs import Command, execute, results, tally
+from producers.rollouts.start import start
 from tests.bench.fanout import CHANNELS
 from tests.bench.figures import Report, Target
 from tests.bench.rounds_of import interleaved
@@ -28,10 +35,21 @@ from workers.node.install import install
 from workers.transport.links import Links
 from workers.transport.ssh import NodeAddress
 
-STUB = '#!/bin/sh\n# exec2 ID - (a script on stdin) or exec2 ID WORDS\nshift 2\ncase $1 in -) exec sh ;; *) exec "$@" ;; esac\n'
-VZQ, BARE, ANSIBLE = "vzq exec", "bare asyncssh", "ansible raw, 50 forks"
+STUB = """\
+#!/bin/sh
+# status ID, exec2 ID - (a script on stdin) or exec2 ID WORDS
+case $1 in status) echo "CTID $2 exist mounted running"; exit ;; esac
+shift 2
+case $1 in -) exec sh ;; *) exec "$@" ;; esac
+"""
+VZQ, GUARDED, BARE, ANSIBLE = "vzq exec", "vzq rollout", "bare asyncssh", "ansible raw, 50 forks"
+PATIENCE_S = 600.0
 FIGURE = "containers/s"
 FORKS = 50
+ABLE: dict[str, Any] = {  # what an enrolled node is known to be
+    "dialect": "vzctl", "version": "4.11", "openvz": True, "vswap": True, "ploop": False, "checkpointing": False, "kernel": "2.6.32",
+    "arch": "x86_64", "cpus": 1, "memory_bytes": 1 << 36, "swap_bytes": 0, "disk_bytes": 1 << 40, "disk_free_bytes": 1 << 39, "inodes_free": None,
+}  # fmt: skip
 
 
 def run(place: Place, rounds: int, *, containers: int, nodes: int) -> Report:
@@ -43,9 +61,10 @@ def run(place: Place, rounds: int, *, containers: int, nodes: int) -> Report:
         with started("tests.bench.plain_sshd", str(folder), str(nodes), env=environment), installation.running():
             wait_until((folder / "servers.json").exists, "the SSH servers")
             servers: list[dict[str, Any]] = json.loads((folder / "servers.json").read_text())
-            _enrol(installation, servers, containers)
+            _enrol(installation, servers, containers, folder)
             ways: dict[str, Callable[[], None]] = {
                 VZQ: lambda: _vzq(installation, containers),
+                GUARDED: lambda: _guarded(installation, containers),
                 BARE: lambda: asyncio.run(_bare(folder, servers, containers)),
             }
             if ansible := shutil.which("ansible"):
@@ -58,6 +77,7 @@ def run(place: Place, rounds: int, *, containers: int, nodes: int) -> Report:
     report.targets.append(Target("vzq exec against bare asyncssh", report.ratio(VZQ, BARE, FIGURE), 1.0, "at least"))
     if report.has(ANSIBLE, FIGURE):
         report.targets.append(Target("vzq exec against ansible", report.ratio(VZQ, ANSIBLE, FIGURE), 20.0, "at least"))
+        report.targets.append(Target("vzq rollout against ansible", report.ratio(GUARDED, ANSIBLE, FIGURE), 4.0, "at least"))
     return report
 
 
@@ -77,19 +97,24 @@ def _stubbed(installation: Installation) -> Path:
     return folder
 
 
-def _enrol(installation: Installation, servers: Sequence[dict[str, Any]], containers: int) -> None:
-    """Rows for nodes and containers, and our programs on the nodes."""
+def _enrol(installation: Installation, servers: Sequence[dict[str, Any]], containers: int, folder: Path) -> None:
+    """Rows for nodes and containers, what a look at each of these reads on its node, and our programs there."""
     house = installation.house
     with house.database.write() as session:
         now = house.database.now(session)
         for at, server in enumerate(servers):
             node = Node(
-                name=f"n{at}", site="main", host="127.0.0.1", port=server["port"], host_key=server["host_key"], state=NodeState.ACTIVE, seen_at=now
-            )
+                name=f"n{at}", site="main", host="127.0.0.1", port=server["port"], host_key=server["host_key"], state=NodeState.ACTIVE, seen_at=now,
+                abilities=ABLE,
+            )  # fmt: skip
             session.add(node)
-        session.add_all(
-            Container(ctid=1000 + at, node=f"n{at % len(servers)}", site="main", state=ContainerState.PRESENT, since=now) for at in range(containers)
-        )
+        for at in range(containers):
+            ctid, mark, node_root = 1000 + at, f"{at:026}", folder / f"root{at % len(servers)}"
+            fields = {"node": f"n{at % len(servers)}", "site": "main", "state": ContainerState.PRESENT, "since": now, "job_id": mark}
+            session.add(Container(ctid=ctid, **fields))
+            (node_root / f"vz/private/{ctid}/etc").mkdir(parents=True)
+            (node_root / "etc/vz/conf").mkdir(parents=True, exist_ok=True)
+            (node_root / f"etc/vz/conf/{ctid}.conf").write_text(f'VE_PRIVATE="/vz/private/$VEID"\nX_VZQ_JOB="{mark}"\n')
 
     async def all_of_them() -> None:
         links = Links(client_key=installation.settings.ssh_key_file, clock=house.clock, rng=random.Random(1))
@@ -111,6 +136,30 @@ def _vzq(installation: Installation, containers: int) -> None:
         counts = tally(results(session, ids))
     if counts["ok"] != containers:
         raise RuntimeError(f"not all answered: {counts}")
+
+
+def _guarded(installation: Installation, containers: int) -> None:
+    """As it would be run in earnest on so many: so many at once as the nodes' slots take, a budget, the guard over all of it."""
+    house = installation.house
+    spec = RolloutSpec.model_validate({
+        "selector": {"all": True},
+        "action": {"do": "script", "text": "true", "interpreter": "sh"},
+        "at_once": {"all": 80, "per_node": 8},
+        "budget": {"failures": 100, "rate": None},
+    })  # fmt: skip
+    with house.database.write() as session:
+        campaign = start(house.database, house.intake, session, spec, by="bench").campaign.id
+    house.bell.wake()
+    wait_until(lambda: _over(installation, campaign), "the roll-out's end", patience_s=PATIENCE_S, every_s=0.05)
+    with house.database.read() as session:
+        told = counts(session, [campaign])[campaign]
+    if told[Outcome.OK] != containers:
+        raise RuntimeError(f"not all are updated: {told}")
+
+
+def _over(installation: Installation, campaign: str) -> bool:
+    with installation.house.database.read() as session:
+        return session.get_one(Campaign, campaign).over
 
 
 async def _bare(folder: Path, servers: Sequence[dict[str, Any]], containers: int) -> None:
