@@ -24,7 +24,7 @@ STYLES: dict[Outcome, str] = {  # in this order from the left of a bar
     Outcome.NOT_STARTED: "bright_black",
 }
 STATES = {CampaignState.RUNNING: "bold cyan", CampaignState.DONE: "bold green", CampaignState.ABORTED: "bold red", CampaignState.STOPPED: "bold red"}
-BAR, WIDE_BAR = 20, 40
+BAR, WIDE_BAR, WORDS = 20, 40, 20
 WIDE = 110  # columns from which nodes stand beside each other
 TROUBLES = 3  # of the newest that are told
 OTHER_LINES = 8  # head, counts, troubles, blank lines
@@ -44,7 +44,7 @@ class Bars:
             self._console.print(Text(clean(f"{clock_time(event.at)} {event.cause.replace('_', ' ')}: {event.why}"), "dim"))
         waves, nodes = _grouped(targets, "wave"), _grouped(targets, "node")
         room = max(4, self._console.height - OTHER_LINES - len(waves))
-        parts: list[RenderableType] = [_head(campaign, ends_at), _bars({f"wave {wave}": told for wave, told in waves.items()}, WIDE_BAR), Text("")]
+        parts: list[RenderableType] = [_head(campaign, ends_at), _bars(_named(campaign, waves), WIDE_BAR), Text("")]
         parts += [
             _nodes(nodes, room, wide=self._console.width >= WIDE),
             Text(""),
@@ -63,6 +63,11 @@ def _grouped(targets: Sequence[Target], by: str) -> dict[object, Counter[Outcome
     for target in targets:
         groups[getattr(target, by)][target.outcome] += 1
     return dict(sorted(groups.items(), key=lambda group: _by_number(group[0])))
+
+
+def _named(campaign: Campaign, waves: Mapping[object, Counter[Outcome]]) -> dict[str, Counter[Outcome]]:
+    canaries = campaign.spec.get("waves", {}).get("canaries")
+    return {"canaries" if wave == 0 and canaries else f"wave {wave}": told for wave, told in waves.items()}
 
 
 def _by_number(name: object) -> tuple[str, int]:
@@ -98,6 +103,8 @@ def _nodes(nodes: Mapping[object, Counter[Outcome]], room: int, *, wide: bool) -
 
 def _bars(groups: Mapping[str, Counter[Outcome]], width: int) -> Table:
     grid = Table.grid(padding=(0, 2))
+    for least in (0, width, 0, WORDS):  # bars neither shrink nor jump when words beside them come and go
+        grid.add_column(no_wrap=True, min_width=least)
     for name, told in groups.items():
         population = sum(told.values())
         ended = population - sum(told[outcome] for outcome in OPEN_OUTCOMES)

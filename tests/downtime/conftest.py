@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -65,13 +66,21 @@ def silences(house: VerbHouse, ctid: int) -> list[tuple[datetime, datetime]]:
 
 async def probes_in(folder: Path, *, none: bool = False) -> list[int]:
     """Process ids of the probes of this folder, once there are some, or none."""
-    wanted = f"--folder\0{folder}".encode()
     async with asyncio.timeout(30):
         while True:
-            found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if wanted in _read(path)]
+            asked = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if b"workers.probe" in _read(path)]
+            found = [int(process.name) for process in asked if any(told.is_relative_to(folder) for told in _files(process))]
             if none is not bool(found):
                 return found
             await asyncio.sleep(0.02)
+
+
+def _files(process: Path) -> Iterator[Path]:
+    """What it has open: all that tells a probe from the one that bore it."""
+    with suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield link.readlink()
 
 
 def _read(path: Path) -> bytes:

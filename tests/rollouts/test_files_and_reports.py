@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from models.campaign_states import Outcome
+from models.campaign_states import CampaignState, Outcome
+from models.campaigns import Campaign, Target
 from producers.campaigns.control import find
 from producers.cli.campaign_doors import Here
+from producers.cli.rollout_bars import Bars
 from producers.cli.rollout_flags import FLAGS, fields_of
 from producers.cli.rollout_watch import Lines, in_words, watch
 from producers.refusals import BadOrder
 from producers.rollouts.files import read_spec
 from producers.rollouts.report import as_csv, as_html, report, report_shape
 from tests.rollouts.conftest import House
+from tests.stand_ins import NOON
 
 TOML = """
 [selector]
@@ -95,3 +99,24 @@ def test_a_report_folds_equal_outputs_and_harms_nobody(house: House, capsys: pyt
     assert (over, campaign.state) == (True, "done")
     assert "finished: all 4 have ended" in capsys.readouterr().out
     assert in_words(told.counts) == "3 ok, 1 failed, 0 unreachable of 4"
+
+
+def test_bars_fit_the_screen_and_hide_no_outcome() -> None:
+    outcomes = [*[Outcome.OK] * 90, Outcome.FAILED, *[Outcome.IN_FLIGHT] * 9]
+    targets = [
+        Target(campaign_id="c", place=place, wave=int(place > 2), ctid=1001 + place, title=f"web{place}", node=f"n{place % 50}", outcome=outcome,
+               reason="no space left", ended_at=NOON if outcome is not Outcome.IN_FLIGHT else None)
+        for place, outcome in enumerate(outcomes)
+    ]  # fmt: skip
+    campaign = Campaign(id="c", name="update", state=CampaignState.RUNNING, spec={"waves": {"canaries": [1001]}}, started_at=NOON, why="80 in flight")
+    screen = io.StringIO()
+    bars = Bars(Console(file=screen, force_terminal=True, color_system=None, width=120, height=24, highlight=False))
+    bars.show(campaign, targets, [], None)
+    bars.close()
+    drawn = [line for line in screen.getvalue().splitlines() if line.strip()]
+    assert "90 ok  0 unreachable  1 failed  9 in flight  of 100" in drawn[-1]
+    assert any(line.startswith("canaries") and "3/3" in line for line in drawn)
+    assert any("failed: web90: no space left" in line for line in drawn)
+    assert any("more nodes" in line for line in drawn)
+    assert max(map(len, drawn)) <= 120 + len("\x1b[?25l")
+    assert len(drawn) <= 24
