@@ -131,8 +131,6 @@ def test_a_mirror_that_has_gone_is_named(place: Place) -> None:
 
 
 def test_a_lock_that_another_one_holds_is_named(place: Place) -> None:
-    if place.family == "dnf":
-        pytest.skip("dnf in the middle of a transaction is waited for, exit_on_lock or not; how long is not established yet")
     place.offer("sim-b", "2", post="until [ -e /go ]; do sleep 1; done")
     words = ["-y", "upgrade"] if place.family == "dnf" else ["-n", "up"]
     other = subprocess.Popen(
