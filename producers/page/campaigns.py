@@ -5,18 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from models.campaign_states import OVER, Outcome
-from models.campaigns import Campaign, Target
-from models.clock import stamp
+from models.campaigns import Campaign
 from producers.page.guard import Views
 from producers.page.live import Look, Piece, streamed
 from producers.page.visit import Visit
 from producers.rollouts.report import as_csv, report
-from producers.rollouts.start import remaining
 
 views = Views()
 MOST = 20_000  # targets that are drawn
@@ -140,20 +137,13 @@ async def _see(visit: Visit, forecast: dict[str, Any] | None = None) -> dict[str
     forecast = {} if forecast is None else forecast
     now = visit.house.clock.monotonic()
     if now - forecast.get("at", -FORECAST_S) >= FORECAST_S:
-        forecast |= {"at": now, "ends_at": await run_in_threadpool(_ends_at, visit, told["id"])}
+        forecast |= {"at": now, "ends_at": (await visit.door.get(f"{where}/forecast"))["ends_at"]}
     # Counted from the targets that are shown, so that counts and squares say the same.
     counts = Counter(target["outcome"] for target in targets)
     told["counts"] = {str(outcome): counts[outcome] for outcome in ORDER}
     events = await visit.door.get(f"{where}/events", limit=LISTED)
     trouble = [target for target in targets if target["outcome"] in TROUBLE]
     return {"campaign": told, "waves": _waves(targets, told), "trouble": trouble[:LISTED], "ends_at": forecast["ends_at"], "events": events["items"]}
-
-
-def _ends_at(visit: Visit, campaign_id: str) -> str | None:
-    with visit.house.database.read() as session:
-        row = session.get_one(Campaign, campaign_id)
-        targets = session.exec(select(Target).where(Target.campaign_id == campaign_id).order_by(col(Target.place))).all()
-        return stamp(remaining(row, list(targets), visit.house.database.now(session)))
 
 
 def _waves(targets: list[dict[str, Any]], told: Mapping[str, Any]) -> list[dict[str, Any]]:
