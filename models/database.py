@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,6 +18,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from models.clock import Clock, SystemClock
@@ -24,6 +27,11 @@ from models.clock import Clock, SystemClock
 ASKED = "vzq_asked"  # in the session: the server's time and when it was asked
 MIGRATIONS = files("models") / "migrations"
 BUSY_MS = 20_000  # how long a writer waits for its turn on SQLite
+IDLE = timedelta(seconds=10)  # for so long a transaction on PostgreSQL may stand still; shorter than a lease
+AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeout)  # the database does not answer, not soon enough, or took its connection back
+
+
+UNLIMITED = "set local idle_in_transaction_session_timeout = 0"  # files are read or written in between
 
 
 class SchemaError(Exception):
@@ -34,10 +42,12 @@ class Database:
     """One database, SQLite or PostgreSQL.
 
     `clock` is the time on SQLite, which has no server and means one host. On PostgreSQL the server's own
-    clock_timestamp() is the time, unless a test hands in a clock of its own with `own_clock=True`.
+    clock_timestamp() is the time, unless a test hands in a clock of its own with `own_clock=True`. There, a process that is
+    stopped in the middle of a transaction loses its connection after `idle`, so that what it has locked is free again; SQLite
+    knows no such thing.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, own_clock: bool = False, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, clock: Clock | None = None, own_clock: bool = False, pool_size: int = 10, idle: timedelta = IDLE) -> None:
         self.url = url
         self._clock = clock or SystemClock()
         self.on_sqlite = url.startswith("sqlite")
@@ -48,6 +58,7 @@ class Database:
             event.listen(self.engine, "begin", _begin)
         else:
             self.engine = create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            event.listen(self.engine, "connect", partial(_limit_idling, idle))
         self._writing: Engine = self.engine.execution_options(vzq_writes=True)
 
     @contextmanager
@@ -93,6 +104,7 @@ class Database:
         """One transaction that may change the schema, while nobody else does."""
         with self._writing.begin() as connection:
             if not self.on_sqlite:
+                connection.execute(text(UNLIMITED))
                 connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _lock_number("schema")})
             yield connection
 
@@ -109,6 +121,8 @@ class Database:
             if not self.on_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)  # noqa: PLW2901
             with connection.begin():
+                if not self.on_sqlite:
+                    connection.execute(text(UNLIMITED))
                 yield connection
 
     def check_schema(self) -> None:
@@ -133,6 +147,11 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def _limit_idling(idle: timedelta, connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
+    connection.execute(f"set idle_in_transaction_session_timeout = {round(idle.total_seconds() * 1000)}")
+    connection.commit()
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type

@@ -15,11 +15,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
 from models.clock import Clock
-from models.database import Database
+from models.database import AWAY, Database
 from models.jobs import Job
 
 log = structlog.get_logger(__name__)
@@ -91,7 +90,7 @@ class Store:
                 with self._database.write() as session:
                     _lock(session, {work.job for work in batch if work.job is not None})
                     results = [work.function(session) for work in batch]
-            except OperationalError as error:
+            except AWAY as error:
                 if self._clock.monotonic() < patient_until and not self._closing.wait(PAUSE_S):
                     log.warning("database_away", error=str(error).splitlines()[0])
                     continue

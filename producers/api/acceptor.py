@@ -15,8 +15,9 @@ import structlog
 from pydantic import ValidationError
 from sqlmodel import Session
 
+from models.database import AWAY
 from producers.api.placing import persist
-from producers.api.problems import AWAY, Fault
+from producers.api.problems import Fault
 from producers.house import House
 from producers.refusals import Refusal
 

@@ -6,17 +6,16 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from models.database import AWAY
 from models.kinds import KINDS
 from models.vault import VaultError
 from producers.refusals import BadOrder, KeyReused, KeySpent, NoRoom, Refusal
 
 RETRY_AFTER_S = 2
-AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeout)  # the database does not answer, or not soon enough
 TITLES = {
     400: ("malformed", "The request cannot be read"),
     401: ("unauthorized", "No valid token was given"),
