@@ -155,7 +155,7 @@ def _waves(targets: list[dict[str, Any]], told: Mapping[str, Any]) -> list[dict[
     return [
         {
             "number": wave,
-            "name": "Canaries" if canaries and wave == 0 else f"Wave {wave + (0 if canaries else 1)}",
+            "name": "Canaries" if canaries and wave == 0 else f"Wave {wave}",
             "targets": members,
             "counts": {str(outcome): sum(one["outcome"] == outcome for one in members) for outcome in ORDER},
         }

@@ -27,6 +27,8 @@ LEAST = [  # method, path, body, the least scope that is let through
     ("GET", "/v1/plans", None, "read"),
     ("GET", "/v1/pools", None, "read"),
     ("GET", "/v1/findings", None, "read"),
+    ("GET", "/v1/queue", None, "read"),
+    ("GET", "/v1/downtime?month=2026-03", None, "read"),
     ("GET", "/v1/events", None, "read"),
     ("POST", "/v1/orders", NEW, "order"),
     ("POST", "/v1/orders", {"kind": "check-queue"}, "order"),
