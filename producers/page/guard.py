@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from sqlalchemy.exc import SQLAlchemyError
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -137,7 +137,8 @@ class Headers:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, sending)
+        with structlog.contextvars.bound_contextvars(request=scope["state"]["request_id"]):
+            await self._app(scope, receive, sending)
 
 
 def policy(nonce: str = "") -> str:
@@ -152,6 +153,3 @@ def to_login(request: Request) -> Response:
         return Response(status_code=401, headers={"HX-Redirect": "/login"})
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse("/login" + (f"?next={quote(back, safe='')}" if request.method == "GET" and back != "/" else ""), 303)
-
-
-AWAY = SQLAlchemyError
