@@ -35,6 +35,7 @@ class Job(SQLModel, table=True):
         Index("job_leased", "lease_until", "id"),
         Index("job_container", "container", "state"),
         Index("job_request", "request", sqlite_where=text("request <> ''"), postgresql_where=text("request <> ''")),
+        Index("job_move", "to_node", "node", "id", sqlite_where=text("to_node is not null"), postgresql_where=text("to_node is not null")),
     )
 
     id: str = Field(sa_column=Column(String(26), primary_key=True))  # a ULID: sorts by time, never used twice, not even after a restore
@@ -53,7 +54,7 @@ class Job(SQLModel, table=True):
     retry_of: str | None = None  # the ended job this one takes up again
     campaign: str | None = Field(default=None, index=True)  # the campaign it belongs to; while that stands still it is not begun
     node: str | None = Field(default=None, index=True)  # set when placed; fixed after the first act
-    to_node: str | None = Field(default=None, index=True)  # where a move takes its container; it needs both nodes at once
+    to_node: str | None = None  # where a move takes its container; it needs both nodes at once
     ctid: int | None = Field(default=None, sa_column=Column("container", Integer))  # PostgreSQL keeps the name ctid for itself
     customer: str | None = Field(default=None, index=True)  # whose container it is about; stays when the container is purged
     accepted_at: datetime = Field(sa_type=Instant)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from models.fleet import NodeState
 from models.kinds import WEIGHT, Load, Rank
 from models.pauses import Pause
+from producers.pace import Pace
 
 AGED = timedelta(seconds=60)  # a job that needs two nodes and was due for so long has the slots kept that become free
 TRIAL_AFTER = timedelta(seconds=20)  # a node whose pause is over and that nobody has looked at by then: one job is tried
@@ -23,7 +24,7 @@ RESERVED_SHARE = 4  # of T worker slots every rank above the lowest keeps T // 4
 class Reason:
     """Why a job waits: a code for machines, a sentence for people."""
 
-    code: str  # due, paused, place, campaign, container, node, breaker, slot, kept, worker
+    code: str  # due, paused, place, campaign, container, node, breaker, slot, kept, pace, worker
     text: str
     until: datetime | None = None  # when it passes by itself, where that is known
     holder: str | None = None  # the job that is in the way
@@ -60,6 +61,7 @@ class Waiting:
     visitor: str = ""  # who is inside the container, where it must not be disturbed
     to_node: str | None = None  # a second node, whose slot it needs at the same time
     load_there: Load | None = None
+    hurried: bool = False  # it goes over its budget on purpose, so no pace holds it
 
     @property
     def ends(self) -> tuple[tuple[str, Load], ...]:
@@ -100,6 +102,8 @@ class Snapshot:
     lanes: Mapping[tuple[str, str], Lane]
     credits: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (rank, "") and (rank, producer)
     pauses: Sequence[Pause] = ()
+    paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)  # by the two nodes of a move; without one only slots bound
+    moving: Mapping[tuple[str, str], int] = field(default_factory=dict)  # on their way between the two
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,8 @@ class _Book:
         self._nodes = snapshot.nodes
         self._lanes = snapshot.lanes
         self._pauses = snapshot.pauses
+        self._paces = snapshot.paces
+        self._moving: Counter[tuple[str | None, str | None]] = Counter(snapshot.moving)
         self._node_busy: Counter[tuple[str, Load]] = Counter()
         self._lane_busy: Counter[tuple[tuple[str, str], Rank]] = Counter()
         self._containers: dict[int, str] = {}
@@ -168,6 +174,7 @@ class _Book:
         """The job goes: what it uses is no longer free."""
         self._lane_busy[job.lane, job.rank] += 1
         self._node_busy.update(job.ends)
+        self._moving[job.node, job.to_node] += 1
         for end in job.ends:
             if self._spoken_for.get(end) == job.id:
                 del self._spoken_for[end]
@@ -210,7 +217,15 @@ class _Book:
             yield Reason("visit", f"container {job.ctid} must not be frozen under {job.visitor}")
         for name, load in job.ends:
             yield from self._node_objections(job, name, load)
+        yield from self._pace_objections(job)
         yield from self._lane_objections(job)
+
+    def _pace_objections(self, job: Waiting) -> Iterator[Reason]:
+        if job.node is None or job.to_node is None or job.hurried:
+            return
+        pace, moving = self._paces.get((job.node, job.to_node)), self._moving[job.node, job.to_node]
+        if pace is not None and moving >= pace.at_once:
+            yield Reason("pace", f"{moving} moves from {job.node} to {job.to_node} are on their way, {pace.at_once} go at once ({pace.why})")
 
     def _node_objections(self, job: Waiting, name: str, load: Load) -> Iterator[Reason]:
         node = self._nodes.get(name)

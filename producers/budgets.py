@@ -11,10 +11,12 @@ from sqlmodel import Session, col, select
 
 from models.fleet import Container, Plan
 from models.jobs import Job
-from models.orders import CheckMigration, MigrateContainer
+from models.lifecycle import State
+from models.orders import ORDER, CheckMigration, MigrateContainer
 from models.outages import Outage
 from models.standing import Standing
 from producers.downtime import Wanted, month_of, total
+from producers.pace import p95
 from producers.refusals import BadOrder, Refusal
 
 MOVES = 50  # so many of the newest tell what to expect
@@ -42,6 +44,16 @@ def check(session: Session, order: MigrateContainer | CheckMigration, job: Job, 
     if not job.because:
         raise BadOrder({"over_budget": "goes only with a reason; say it with --because"})
     return f"over its budget on purpose: {'; '.join(over)}"
+
+
+def objection(session: Session, job: Job, *, now: datetime) -> str:
+    """What history says by now of a move that was accepted and has not begun: nothing, or which budget it would break."""
+    if job.kind != "migrate-container" or job.begun or job.state != State.QUEUED:
+        return ""
+    order, container = ORDER.validate_python(job.order), session.get(Container, job.ctid)
+    if not isinstance(order, MigrateContainer) or order.over_budget or container is None or container.standing is not Standing.RUNNING:
+        return ""
+    return "; ".join(_over(session, order, container, now=now))
 
 
 def _over(session: Session, order: MigrateContainer | CheckMigration, container: Container, *, now: datetime) -> Sequence[str]:
@@ -73,9 +85,3 @@ def expected(session: Session, container: Container, *, online: bool) -> Expecte
         return Expected(p95(own), len(own), "its own")
     others = session.exec(moves.where(Outage.site == container.site).limit(MOVES)).all()
     return Expected(p95(others), len(others), f"site {container.site}") if others else None
-
-
-def p95(gaps: Sequence[float | None]) -> float:
-    """The gap that 95 of 100 stayed at or below."""
-    known = sorted(gap for gap in gaps if gap is not None)
-    return known[max(0, -(-len(known) * 95 // 100) - 1)]

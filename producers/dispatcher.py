@@ -22,6 +22,7 @@ from models.lifecycle import Cause, State
 from models.orders import ORDER, CreateContainer
 from models.pauses import Pause, at_rest
 from models.reservations import give_back
+from producers import budgets
 from producers.addresses import complete
 from producers.admission import Round, admit
 from producers.bell import Bell
@@ -34,6 +35,8 @@ from producers.snapshot import due, snapshot, waits
 log = structlog.get_logger(__name__)
 DISPATCH_LEASE = timedelta(seconds=10)  # a message that nobody took by then counts as lost
 LOOK_FOR_ROOM = timedelta(seconds=5)  # how often a job without a place is placed again
+LOOK_AT_BUDGET = timedelta(seconds=60)  # how often a move is looked at again that would break its budget
+OVER = "waits for its budget: "
 BEAT_S = 1.0
 RENEWAL_GRACE_S = 6.0  # one renewal of 4 s and a margin
 
@@ -152,6 +155,9 @@ class Dispatcher:
                 session.add(job.move(Cause.PLACED, now=now, why=f"container {job.ctid} on {job.node}: {reserved.placement.because}"))
             session.add(job)
 
+    def _ready(self, session: Session, job: Job, now: datetime) -> bool:
+        return self._has_addresses(session, job, now) and self._within_budget(session, job, now)
+
     def _has_addresses(self, session: Session, job: Job, now: datetime) -> bool:
         """One whose address turned out to be somebody else's gets another; where there is none it waits, and what it has made stays."""
         if job.state != State.QUEUED:
@@ -164,6 +170,16 @@ class Dispatcher:
             return False
         return True
 
+    def _within_budget(self, session: Session, job: Job, now: datetime) -> bool:
+        """What moves cost may have been learned since it was accepted, and the month used up: then it waits, at most until its deadline."""
+        over = budgets.objection(session, job, now=now)
+        if over:
+            job.error, job.due_at = OVER + over, now + LOOK_AT_BUDGET
+            session.add(job)
+        elif job.error.startswith(OVER):
+            job.error = ""
+        return not over
+
     def _dispatch(self, session: Session, now: datetime) -> tuple[list[tuple[str, int, str, str]], Round]:
         """Let go what admission lets go: draw tokens, write the dispatch lease, return the bells to ring after the commit."""
         picture = snapshot(session, due(session, now), now)
@@ -175,7 +191,7 @@ class Dispatcher:
             return [], outcome
         query = select(Job).where(col(Job.id).in_(outcome.go), waits).with_for_update(skip_locked=True).execution_options(populate_existing=True)
         jobs = {job.id: job for job in session.exec(query).all()}
-        going = [jobs[job_id] for job_id in outcome.go if job_id in jobs and self._has_addresses(session, jobs[job_id], now)]
+        going = [jobs[job_id] for job_id in outcome.go if job_id in jobs and self._ready(session, jobs[job_id], now)]
         first = draw_tokens(session, len(going))
         for token, job in enumerate(going, start=first):
             session.add(job.move(Cause.DISPATCHED, now=now, token=token))

@@ -1,7 +1,7 @@
 """What admission decides by, read from the database. The cost grows with what is due, not with history or fleet."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from models.kinds import KINDS, Load, Rank
 from models.lifecycle import FINAL, State
 from models.pauses import Pause, at_rest
 from producers.admission import Holder, Lane, NodeView, Snapshot, Waiting
+from producers.pairs import Pair, paces
 
 WORKER_SILENT = timedelta(seconds=15)  # three missed heartbeats of 5 s: the worker counts as gone
 ACTIVE = (State.DISPATCHED, State.RUNNING, State.UNDOING)
@@ -51,6 +52,7 @@ def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
     active = session.execute(sa.select(*scope, func.count()).where(holds_slot).group_by(*scope)).all()
     node_busy: dict[str, Counter[Load]] = defaultdict(Counter)
     lane_busy: dict[tuple[str, str], Counter[Rank]] = defaultdict(Counter)
+    moving: Counter[Pair] = Counter()
     for node, load, site, family, rank, to_node, kind, count in active:
         lane_busy[site, family][rank] += count
         if node is not None:
@@ -58,24 +60,46 @@ def snapshot(session: Session, jobs: Iterable[Job], now: datetime) -> Snapshot:
         there = KINDS[kind].load_there
         if to_node is not None and there is not None:
             node_busy[to_node][there] += count
+            moving[node or "", to_node] += count
     holders = _holders(session, {job.ctid for job in jobs if job.ctid is not None})
     still = _standing_still(session, {job.campaign for job in jobs if job.campaign is not None})
     visitors = _visitors(session, {job.ctid for job in jobs if job.ctid is not None and job.rules.undisturbed and not job.begun}, now)
+    nodes = _nodes(session, jobs, node_busy)
+    hurried = _hurried(session, jobs)
     return Snapshot(
         now=now,
-        waiting=tuple(_waiting(job, holders, still, visitors) for job in jobs),
-        nodes=_nodes(session, jobs, node_busy),
+        waiting=tuple(_waiting(job, holders, still, visitors, hurried) for job in jobs),
+        nodes=nodes,
         lanes=_lanes(session, now, lane_busy),
         credits={(credit.rank, credit.producer): credit.credit for credit in session.exec(select(Credit)).all()},
         pauses=_pauses(session),
+        paces=paces(session, _most(jobs, nodes)),
+        moving=moving,
     )
+
+
+def _hurried(session: Session, jobs: Sequence[Job]) -> frozenset[str]:
+    """Moves that were ordered over their budget on purpose."""
+    moves = [job.id for job in jobs if job.to_node is not None]
+    rows = session.execute(select(Job.id, Job.order).where(col(Job.id).in_(moves))).all() if moves else []
+    return frozenset(job_id for job_id, order in rows if order.get("over_budget"))
+
+
+def _most(jobs: Sequence[Job], nodes: Mapping[str, NodeView]) -> dict[Pair, int]:
+    """How many moves the slots of both nodes allow at once."""
+    loads = {(job.node, job.to_node): (job.load, job.rules.load_there) for job in jobs}
+    return {
+        (source, target): min(nodes[source].slots.get(out, 0), nodes[target].slots.get(there, 0))
+        for (source, target), (out, there) in loads.items()
+        if source in nodes and target in nodes and source is not None and target is not None and there is not None
+    }
 
 
 def _pauses(session: Session) -> Sequence[Pause]:
     return session.exec(select(Pause).order_by(col(Pause.since))).all()
 
 
-def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign], visitors: dict[int, str]) -> Waiting:
+def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign], visitors: dict[int, str], hurried: frozenset[str]) -> Waiting:
     holder = holders.get(job.ctid) if job.ctid is not None else None
     campaign = still.get(job.campaign) if job.campaign is not None and not job.begun else None  # what has begun goes to its end
     return Waiting(
@@ -94,6 +118,7 @@ def _waiting(job: Job, holders: dict[int, Job], still: dict[str, Campaign], visi
         visitor=visitors.get(job.ctid, "") if job.ctid is not None else "",
         to_node=job.to_node,
         load_there=job.rules.load_there,
+        hurried=job.begun or job.id in hurried,
         held=f"{campaign.kind} {campaign.name} ({campaign.id[-8:]}) is {campaign.state}: {campaign.why}" if campaign is not None else "",
         held_until=campaign.resumes_at if campaign is not None else None,
     )

@@ -1,6 +1,7 @@
 """Why a job is where it is: the same predicates that admission uses, asked for one job."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -9,6 +10,7 @@ from models.database import Database
 from models.house import Beat
 from models.jobs import Job
 from models.lifecycle import State
+from producers import budgets
 from producers.admission import Reason, explain
 from producers.snapshot import WORKER_SILENT, snapshot
 
@@ -28,8 +30,14 @@ def whys(database: Database, session: Session, jobs: Sequence[Job]) -> dict[str,
         silent = beat is None or beat.at < now - WORKER_SILENT
         nobody = [Reason("service", "no dispatcher is alive; start one with `vzq service` or `vzq up`")] if silent else []
         picture = snapshot(session, waiting, now)
-        told |= {job.id: nobody + explain(picture, job) for job in picture.waiting}
+        over = {job.id: _over_budget(session, job, now) for job in waiting}
+        told |= {job.id: nobody + explain(picture, job) + over[job.id] for job in picture.waiting}
     return {job_id: reasons or [] for job_id, reasons in told.items()}
+
+
+def _over_budget(session: Session, job: Job, now: datetime) -> list[Reason]:
+    over = budgets.objection(session, job, now=now)
+    return [Reason("budget", over)] if over else []
 
 
 def _plainly(job: Job) -> list[Reason] | None:

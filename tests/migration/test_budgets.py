@@ -10,7 +10,6 @@ from models.jobs import Event
 from models.orders import CheckMigration, MigrateContainer
 from models.outages import Outage
 from models.standing import Standing
-from producers.budgets import p95
 from producers.refusals import BadOrder, Refusal
 from tests.factories import make_plan
 from tests.migration.conftest import Fleet
@@ -25,12 +24,6 @@ def down(
             Outage(ctid=ctid, node="n1", site="main", cause=cause, began_at=began, gap_s=gap_s, suspended_s=gap_s / 2 if online else None)
             for _ in range(times)
         )
-
-
-def test_p95_is_the_gap_that_95_of_100_stayed_at_or_below() -> None:
-    assert p95([float(number) for number in range(1, 101)]) == 95
-    assert p95([3.0]) == 3
-    assert p95([1.0, 2.0, 3.0]) == 3
 
 
 def test_without_history_no_budget_is_known_to_break(fleet: Fleet) -> None:
