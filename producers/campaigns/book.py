@@ -30,6 +30,9 @@ class Book:
     def used_up(self) -> str:
         """Why the budget is used up; "" while it is not."""
         budget = self.rules.budget
+        lost = next((target for target in self._ended if target.vital and target.outcome in budget.counts), None)
+        if lost is not None:
+            return f"node {lost.node}: {lost.outcome}; no other is touched until a person has looked"
         allowed = self._allowed(self._reckoned)
         if allowed is not None and self._failed > allowed:
             return f"{self._failed} of the first {self._reckoned} failed, {_at_most(allowed)}"

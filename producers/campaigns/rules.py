@@ -55,3 +55,4 @@ class Seen:
     labels: Mapping[str, str] = field(default_factory=dict)
     ended_at: datetime | None = None
     hold: str = ""  # why one that is not started cannot be started now
+    vital: bool = False  # nothing goes on once it has failed, whatever the budget

@@ -64,7 +64,8 @@ class Step:
     def _seen(self) -> list[Seen]:
         holds = {place: unready.why for place, unready in self.unready.items() if not unready.skip}
         return [
-            Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, holds.get(one.place, "")) for one in self.targets
+            Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, holds.get(one.place, ""), vital=one.ctid is None)
+            for one in self.targets
         ]
 
     def _carry_out(self, decision: Decision) -> int:

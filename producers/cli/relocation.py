@@ -46,7 +46,7 @@ FIELDS: dict[str, tuple[str, Any, Any]] = {
     "mode": ("mode", Annotated[str, typer.Option(help="How running containers move: online, offline, online-else-offline.")], "online-else-offline"),
     "at_once": ("at_once", Annotated[int, typer.Option(min=1, help="Most moves at once in all.")], 4),
     "per_node": ("per_node", Annotated[int, typer.Option(min=1, help="Most moves at once from one node.")], 2),
-    "failures": ("failures", Annotated[int, typer.Option(min=0, help="So many moves may fail; one more, and it stops.")], 0),
+    "failures": ("failures", Annotated[int, typer.Option(min=0, help="So many moves may fail; one more, and it stops.")], 3),
     "longest_gap": (
         "longest_gap_s",
         Annotated[float | None, typer.Option(help="Containers whose move is expected to interrupt them longer stay; seconds.", show_default=False)],
@@ -169,8 +169,8 @@ def see_through(database: Database, campaign_id: str | None, *, json: bool = Fal
     from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
     code = follow(Here(database), campaign_id, json=json, pause=pause) if campaign_id is not None else 0
-    if campaign_id is not None and not json:
-        _left_out(database, campaign_id)
+    if campaign_id is not None and _left_out(database, campaign_id, tell=not json):
+        code = code or GUARD
     if left_on:
         with database.read() as session:
             left, node = relocations.left_on(session, left_on), session.get(Node, left_on)
@@ -181,13 +181,14 @@ def see_through(database: Database, campaign_id: str | None, *, json: bool = Fal
     return code
 
 
-def _left_out(database: Database, campaign_id: str) -> None:
-    """Say of each that did not move why, the first ones."""
+def _left_out(database: Database, campaign_id: str, *, tell: bool) -> bool:
+    """Say of each that did not move why, the first ones; whether any has failed."""
     with database.read() as session:
         query = select(Target).where(Target.campaign_id == campaign_id, col(Target.outcome).in_(BAD | {Outcome.SKIPPED}))
-        bad = session.exec(query.order_by(col(Target.place)).limit(SHOWN)).all()
-    for target in bad:
+        bad = session.exec(query.order_by(col(Target.outcome) == Outcome.SKIPPED, col(Target.place)).limit(SHOWN)).all()
+    for target in bad if tell else ():
         say(f"  {f'container {target.ctid}' if target.ctid is not None else f'node {target.node}'} {target.outcome}: {target.reason}")
+    return any(target.outcome in BAD for target in bad)
 
 
 def _shape(relocation: Relocation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from models.windows import read_window, read_zone
 from producers.campaigns.rules import Budget, Rules
 from producers.campaigns.sort import Unready
 from producers.fleet import turn
+from producers.relocations.history import History, history
 
 PATIENCE = timedelta(minutes=15)
 AWAY = frozenset({"Unreachable", "NodeFault", "Unsure"})
@@ -63,7 +64,9 @@ class RelocationSort:
         ctids = [target.ctid for target in rows if target.ctid is not None]
         there = {one.ctid: one for one in session.exec(select(Container).where(col(Container.ctid).in_(ctids))).all()}
         nodes = {one.name: one for one in session.exec(select(Node)).all()}
-        found = {target.place: _unready(target, there, nodes) for target in rows}
+        longest_s = spec_of(campaign).longest_gap_s
+        past = history(session) if longest_s is not None else None  # what was learned since it began counts
+        found = {target.place: _unready(target, there, nodes) or _too_long(target, past, longest_s) for target in rows}
         return {place: unready for place, unready in found.items() if unready is not None}
 
     def begins(self, session: Session, campaign: Campaign, members: Sequence[Target], *, now: datetime) -> None:
@@ -98,6 +101,12 @@ def _unready(target: Target, there: Mapping[int, Container], nodes: Mapping[str,
     if to is not None and to in nodes and nodes[to].state is not NodeState.ACTIVE:
         return Unready(f"node {to} is {nodes[to].state}", skip=False)
     return None
+
+
+def _too_long(target: Target, past: History | None, longest_s: float | None) -> Unready | None:
+    if target.ctid is None or past is None or longest_s is None or past.gap_s(target.ctid) <= longest_s:
+        return None
+    return Unready(f"its move is expected by now to interrupt it for {past.gap_s(target.ctid):.1f} s, {longest_s:g} s are allowed", skip=True)
 
 
 def _node_unready(name: str, there: Mapping[int, Container], nodes: Mapping[str, Node]) -> Unready | None:

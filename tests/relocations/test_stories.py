@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(300)  # several moves, each of some seconds on 
 
 def test_a_node_is_emptied_stays_drained_and_gets_exactly_those_back(fleet: Fleet) -> None:
     there, elsewhere = fleet.put(3, "n1"), fleet.put(1, "n2")
-    gone = fleet.vzq("node", "evacuate", "n1", "--wait", "--failures", "2")
+    gone = fleet.vzq("node", "evacuate", "n1", "--wait")
     assert (gone.returncode, gone.stdout.splitlines()[-1]) == (0, "n1: 0 containers, drained"), gone
     assert fleet.on("n1") == set()
     assert fleet.node("n1").state is NodeState.DRAINING
@@ -20,7 +20,7 @@ def test_a_node_is_emptied_stays_drained_and_gets_exactly_those_back(fleet: Flee
     again = fleet.vzq("node", "evacuate", "n1", "--wait")
     assert (again.returncode, again.stdout.splitlines()) == (0, ["nothing has to move", "n1: 0 containers, drained"]), again
 
-    back = fleet.vzq("node", "return", "n1", "--wait", "--failures", "2")
+    back = fleet.vzq("node", "return", "n1", "--wait")
     assert back.returncode == 0, back
     assert fleet.on("n1") == there
     assert fleet.once(there | elsewhere)
@@ -58,7 +58,7 @@ def test_a_second_evacuation_of_a_node_is_refused_while_the_first_goes_on(fleet:
 def test_service_and_worker_killed_in_the_middle_change_nothing(fleet: Fleet) -> None:
     there = fleet.put(3, "n1")
     fleet.ctl("n1", "fault", command="vzmigrate", action="hold", phase="first-rsync")
-    assert fleet.vzq("node", "evacuate", "n1", "--failures", "2").returncode == 0
+    assert fleet.vzq("node", "evacuate", "n1").returncode == 0
     assert fleet.ctl("n1", "held", phase="first-rsync", wait_s=60)
     for name in ("worker", "service"):
         fleet.restart(name)
@@ -70,14 +70,26 @@ def test_service_and_worker_killed_in_the_middle_change_nothing(fleet: Fleet) ->
     fleet.empty()
 
 
-def test_a_rolling_reboot_empties_a_node_reboots_it_and_fills_it_again(fleet: Fleet) -> None:
-    there, before = fleet.put(2, "n1"), fleet.boot("n1")
-    went = fleet.vzq("fleet", "reboot", "n1", "--wait", "--failures", "2")
+def test_a_rolling_reboot_empties_nodes_together_reboots_them_into_their_kernel_and_fills_them_again(fleet: Fleet) -> None:
+    first, second = fleet.put(2, "n1"), fleet.put(1, "n2")
+    before = {name: fleet.boot(name) for name in ("n1", "n2", "n3")}
+    kernel = fleet.node("n1").abilities["kernel"]
+    went = fleet.vzq("fleet", "reboot", "n1", "n2", "--together", "2", "--kernel", kernel, "--wait")
     assert went.returncode == 0, went
-    assert fleet.boot("n1") != before
-    assert fleet.on("n1") == there
-    assert fleet.once(there)
-    assert fleet.node("n1").state is NodeState.ACTIVE
+    assert {name for name, boot in before.items() if fleet.boot(name) != boot} == {"n1", "n2"}
+    assert (fleet.on("n1"), fleet.on("n2"), fleet.on("n3")) == (first, second, set())
+    assert fleet.once(first | second)
+    assert [fleet.node(name).state for name in ("n1", "n2")] == [NodeState.ACTIVE] * 2
+    fleet.empty()
+
+
+def test_after_a_node_that_comes_up_with_another_kernel_no_other_is_touched(fleet: Fleet) -> None:
+    before = {name: fleet.boot(name) for name in ("n1", "n2")}
+    went = fleet.vzq("fleet", "reboot", "n1", "n2", "--kernel", "9.9.9-newer", "--wait")
+    assert went.returncode == 4, went
+    assert "n1 is back with kernel" in went.stdout
+    assert {name for name, boot in before.items() if fleet.boot(name) != boot} == {"n1"}
+    assert (fleet.node("n1").state, fleet.node("n2").state) == (NodeState.DRAINING, NodeState.ACTIVE)
     fleet.empty()
 
 
@@ -86,7 +98,7 @@ def test_a_fleet_is_evened_out_as_its_plan_said(fleet: Fleet) -> None:
     plan = fleet.vzq("fleet", "rebalance", "n1", "n2", "--margin", "4", "--plan", "--json")
     assert plan.returncode == 0, plan
     assert fleet.on("n1") == there
-    went = fleet.vzq("fleet", "rebalance", "n1", "n2", "--margin", "4", "--wait", "--failures", "2")
+    went = fleet.vzq("fleet", "rebalance", "n1", "n2", "--margin", "4", "--wait")
     assert went.returncode == 0, went
     assert (len(fleet.on("n1")), len(fleet.on("n2"))) == (2, 2)
     assert fleet.once(there)
@@ -100,7 +112,7 @@ def test_a_reboot_that_would_find_containers_left_stops_before_it(fleet: Fleet) 
     there, before = fleet.put(1, "n1"), fleet.boot("n1")
     for other in ("n2", "n3"):
         assert fleet.vzq("node", "drain", other).returncode == 0
-    went = fleet.vzq("fleet", "reboot", "n1", "--wait", "--failures", "1")
+    went = fleet.vzq("fleet", "reboot", "n1", "--wait")
     assert went.returncode == 4, went
     assert "1 containers are still on it" in went.stdout
     assert fleet.boot("n1") == before
