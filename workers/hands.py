@@ -15,7 +15,9 @@ from workers.commands import Command, Finished
 from workers.hand import Hand
 from workers.journal import Journal
 from workers.openvz.ends import End, MoveSight, read_end
-from workers.openvz.vzmigrate import HARMLESS, STAGES, Vzmigrate, stage_of
+from workers.openvz.hearing import Hearing, read_told
+from workers.openvz.vzmigrate import HARMLESS, Vzmigrate
+from workers.together import all_of
 
 log = structlog.get_logger(__name__)
 MOVE = "move"  # the step that is vzmigrate itself: the only one that is listened to while it runs
@@ -34,20 +36,16 @@ class Hands:
 
     async def greet(self) -> list[Begun]:
         """Bar older workers from both nodes; the runs of this job that still move on either."""
-        strays: list[Begun] = []
-        for hand in (self._source, self._target):
-            with _named(hand):
-                strays += await hand.greet()
-        return strays
+        here, there = await all_of(self._greet(self._source), self._greet(self._target))
+        return here + there
+
+    async def _greet(self, hand: Hand) -> list[Begun]:
+        with _named(hand):
+            return await hand.greet()
 
     async def look(self) -> MoveSight:
         """Both nodes at one moment; raises what either look raises: with one node unknown nothing is done on the other."""
-        looks = await asyncio.gather(self._end(self._source), self._end(self._target), return_exceptions=True)
-        for look in looks:
-            if isinstance(look, BaseException):
-                raise look
-        source, target = (look for look in looks if isinstance(look, End))
-        return MoveSight(source, target)
+        return MoveSight(*await all_of(self._end(self._source), self._end(self._target)))
 
     async def _end(self, hand: Hand) -> End:
         with _named(hand):
@@ -100,18 +98,18 @@ class Hands:
 
     async def _listen(self, begun: Begun) -> None:
         """Tell how far vzmigrate is, and end it where it was taken back and the container has noticed nothing yet."""
-        last = ""
+        hearing = Hearing(self._claim.container.disk_used_bytes if self._claim.container is not None else None)
         while True:
             await self.pause(timedelta(seconds=LISTEN_S))
             try:
-                stage = stage_of((await self._source.ask(self._words.told())).out)
-                if stage in HARMLESS and self._taken_back():
-                    log.info("move_ended_early", job=begun.job_id, stage=stage)
+                heard = read_told(await self._source.ask(self._words.told()))
+                if heard.stage in HARMLESS and self._taken_back():
+                    log.info("move_ended_early", job=begun.job_id, stage=heard.stage)
                     await self._source.end(begun)
                     return
-                if stage and stage != last:
-                    last = stage
-                    await self._journal.reach(MOVE, progress=STAGES[stage], why=f"vzmigrate: {stage}")
+                news = hearing.news(heard)
+                if news is not None:
+                    await self._journal.reach(MOVE, progress=news[0], why=news[1])
             except Stale:
                 return
             except JobError as error:  # a link that is down is noticed by who waits for the end

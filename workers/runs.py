@@ -244,7 +244,7 @@ class Runs:
         """The plan of a move, and a hand on either node."""
         world = self._world
         old, new, container = ends_of(claim)
-        words = Vzmigrate(Way(container.ctid, claim.job.id, container.job_id or "", address_of(new)))
+        words = Vzmigrate(Way(container.ctid, claim.job.id, container.job_id or "", address_of(new), mux=known_abilities(old).ssh_mux))
         hands: list[Hand] = []
         subjects: list[Subject] = []
         for node in (old, new):

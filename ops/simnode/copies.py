@@ -29,11 +29,11 @@ def take_up_dump(node: "Containers", ctid: int, kept: Mapping[str, Any]) -> None
     node.set_hostname(ctid, kept["hostname"], written=False)
 
 
-def figures_of_a_copy(node: "Containers", source: Path, to: str) -> tuple[dict[str, Any], float]:
-    """Size of a private area or a dump, and how long a copy to there takes at speed 1: less when it was copied before."""
+def figures_of_a_copy(node: "Containers", source: Path, to: str) -> tuple[dict[str, Any], float, float]:
+    """Size of a private area or a dump, the KiB that go, and how long a copy to there takes at speed 1: less when it was copied before."""
     if source.parent == node.sandbox.dump_dir:
         kib = json.loads(source.read_text())["rss_kib"]
-        return {"kib": kib, "bytes": source.stat().st_size}, node.latency.amount("dump-copy-kib", kib)
+        return {"kib": kib, "bytes": source.stat().st_size}, kib, node.latency.amount("dump-copy-kib", kib)
     ctid = int(source.name) if source.name.isdigit() else 0
     kib, now, key = node.disk.sizes.get(ctid, 0), time.monotonic(), f"{source} {to}"
     moved: float = kib
@@ -43,7 +43,7 @@ def figures_of_a_copy(node: "Containers", source: Path, to: str) -> tuple[dict[s
     inodes = node.disk.inodes_of(ctid)
     seconds = node.latency.amount("network-kib", moved) + node.latency.amount("scan-inodes", inodes)
     total = sum(path.lstat().st_size for path in source.rglob("*") if path.is_file() and not path.is_symlink())
-    return {"kib": kib, "bytes": total}, seconds
+    return {"kib": kib, "bytes": total}, moved, seconds
 
 
 def read_dump(path: Path) -> dict[str, float]:

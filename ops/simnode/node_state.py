@@ -18,6 +18,7 @@ class Flavour:
     openvz: bool = False  # an OpenVZ kernel: /proc/vz, /proc/cpt and /proc/rst instead of CRIU
     checkpointing: bool = True  # the modules, or criu, are there
     ploop: bool = False  # /proc/vz/ploop_minor; with openvz, containers may be ploop and have snapshots
+    ssh_mux: bool = True  # vzmigrate knows --ssh-mux; that of vzctl 3.0 does not
     ipv6: bool = True  # the module is loaded
     vz_running: bool = True  # what /etc/init.d/vz status says
     cpt_version: int = 6  # of an OpenVZ kernel's images (vzcptcheck version)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from ops.simnode.ssh_options import BadOption
 if TYPE_CHECKING:
     from ops.simnode.calls import Call
 
+SEEN_S = 0.5  # of a copy that takes longer, /proc tells how far it is
 STEPS = 20  # the time of a transfer passes in so many parts, so that a kill finds it in the middle
 SERVER = "rsync --server -lHogDtpAXrSe.iLsfxCIvu --delete --numeric-ids ."
 NO_CONNECTION, BROKEN = 255, 12
@@ -63,6 +65,7 @@ async def send(call: "Call", source: Path, host: str, target: str) -> int:
         await call.noise(f"rsync: connection unexpectedly closed: {error}")
         return BROKEN
     finally:
+        shutil.rmtree(node.sandbox.root / f"proc/{call.pid}", ignore_errors=True)
         if not borrowed:
             await peer.leave(connection)
     await node.latency.rest_of("rsync", began)
@@ -83,7 +86,8 @@ def _peer(call: "Call", host: str) -> tuple[Peer, bool]:
 async def _pour(call: "Call", process: "asyncssh.SSHClientProcess[bytes]", source: Path) -> None:
     """Send the whole, in parts that take their time together."""
     node = call.node
-    about, seconds = figures_of_a_copy(node, source, call.words[-1])
+    about, kib, seconds = figures_of_a_copy(node, source, call.words[-1])
+    written = node.sandbox.root / f"proc/{call.pid}/io" if node.latency.speed * seconds > SEEN_S else None
     process.stdin.write(line(about))
     await process.stdin.drain()
     await call.phase("send")
@@ -91,6 +95,9 @@ async def _pour(call: "Call", process: "asyncssh.SSHClientProcess[bytes]", sourc
     for step in range(STEPS):
         for piece in pieces[step::STEPS] if seconds else pieces if not step else []:
             process.stdin.write(piece)
+        if written is not None:
+            written.parent.mkdir(exist_ok=True)
+            written.write_text(f"rchar: 0\nwchar: {int(kib * 1024 * step / STEPS)}\n")
         if seconds:
             await process.stdin.drain()
             await node.latency.of(seconds / STEPS)

@@ -5,6 +5,10 @@ from getopt import GetoptError, gnu_getopt
 
 from ops.simnode.calls import Call, Refused
 
+MUX = """\
+--ssh-mux
+\tUse ssh connection multiplexing (speeds up live migration).
+"""
 USAGE = """\
 This program is used for container migration to another node.
 Usage:
@@ -16,9 +20,7 @@ Options:
 \tAdditional options that will be passed to ssh while establishing
 \tconnection to destination host. Please be careful with options
 \tpassed, DO NOT pass destination hostname.
---ssh-mux
-\tUse ssh connection multiplexing (speeds up live migration).
---rsync=<rsync options>
+{mux}--rsync=<rsync options>
 \tAdditional options that will be passed to rsync.
 --keep-dst
 \tDo not clean synced destination container private area in case of some
@@ -119,12 +121,14 @@ class Options:
 
 async def parsed(call: Call) -> Options | None:
     """The options, or None when all there was to do is the usage; raises Refused 1 after saying what is wrong."""
+    mux = call.node.flavour.ssh_mux
     if not call.words:
-        await call.put(USAGE)
+        await call.put(USAGE.format(mux=MUX if mux else ""))
         return None
     words = [f"--nodeps-only={word.partition('=')[2]}" if word.startswith("--nodeps=") else word for word in call.words]
     try:
-        found, rest = gnu_getopt(words, SHORT, [*LONG, "nodeps-only="])
+        known = [word for word in LONG if mux or word != "ssh-mux"]
+        found, rest = gnu_getopt(words, SHORT, [*known, "nodeps-only="])
     except GetoptError as error:
         wrong = f"unrecognized option '--{error.opt}'" if "not recognized" in error.msg and len(error.opt) > 1 else error.msg
         await call.put(f"vzmigrate: {wrong}\n", error=True)
@@ -134,7 +138,7 @@ async def parsed(call: Call) -> Options | None:
     for option, value in found:
         given.setdefault(SAME.get(option, option), []).append(value)
     if "-h" in given:
-        await call.put(USAGE)
+        await call.put(USAGE.format(mux=MUX if mux else ""))
         return None
     wrong = _wrong(given, rest)
     if wrong:

@@ -55,7 +55,7 @@ class Bars:
                 return
             self._bars[job.id] = self._progress.add_task(short(job.id), total=1.0, what="")
         bar = self._bars[job.id]
-        what = job.error if over and job.state != State.DONE else job.step or (self._last.get(job.id, "") if not over else "")
+        what = job.error if over and job.state != State.DONE else "" if over else self._last.get(job.id, "") or job.step
         shown = Text.assemble((f"{job.state}", COLOUR.get(job.state, "")), " ", clean(what)[:40])
         self._progress.update(bar, completed=job.progress, what=_escaped(shown))
         if job.state == State.DONE and len(self._known) > MOST:

@@ -252,7 +252,7 @@ def _node(session: Session, name: str, *, writing: bool = False) -> Node:
 
 def _show(node: Node, shape: dict[str, Any]) -> None:
     can = node.abilities
-    able = [word for word in ("vswap", "ploop", "checkpointing") if can.get(word)]
+    able = [word for word in ("vswap", "ploop", "checkpointing", "ssh_mux") if can.get(word)]
     facts([
         ("node", node.name),
         ("state", node.state),

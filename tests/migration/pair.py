@@ -51,8 +51,11 @@ class MoveHouse(VerbHouse):
         with self.database.write() as session:
             session.add(
                 Node(name=N2, site="main", host=where.host, port=where.port, host_key=where.host_key, state=NodeState.ACTIVE, dialect="vzctl",
-                     abilities=learned["abilities"], memory_bytes=32 << 30, disk_bytes=200 << 30, slots={"exec": 16, "create": 16})
+                     abilities=learned["abilities"], memory_bytes=32 << 30, disk_bytes=200 << 30, slots={"exec": 16, "create": 16, "move_in": 16})
             )  # fmt: skip
+            source = session.get_one(Node, N1)
+            source.slots = {**source.slots, "move_out": 16}
+            session.add(source)
 
     def where(self, name: str) -> NodeAddress:
         about = self.lab.machines[name].about()
@@ -67,12 +70,12 @@ class MoveHouse(VerbHouse):
     async def at(self, where: str, operation: str, **details: object) -> Any:
         return await carry_out(self.lab, {"node": where, "op": operation, **details})
 
-    async def hold(self, phase: str) -> None:
-        """The next vzmigrate of n1 stands still at this phase."""
-        await self.at(N1, "fault", command="vzmigrate", action="hold", phase=phase)
+    async def hold(self, phase: str, ctid: int) -> None:
+        """The next vzmigrate of this container on n1 stands still at this phase."""
+        await self.at(N1, "fault", command="vzmigrate", action="hold", phase=phase, ctid=ctid)
 
-    async def held(self, phase: str) -> None:
-        found = await self.at(N1, "held", phase=phase, wait_s=60)
+    async def held(self, phase: str, ctid: int) -> None:
+        found = await self.at(N1, "held", phase=phase, ctid=ctid, wait_s=60)
         assert found, f"vzmigrate never came to {phase}"
 
     def restart_worker(self) -> None:
@@ -153,9 +156,9 @@ class MoveHouse(VerbHouse):
 
 
 @contextlib.asynccontextmanager
-async def pair_in(folder: Path, template: Path, *, speed: float = 0.001, url: str = "") -> AsyncIterator[MoveHouse]:
+async def pair_in(folder: Path, template: Path, *, speed: float = 0.001, url: str = "", probes: Path | None = None) -> AsyncIterator[MoveHouse]:
     kind: type[MoveHouse] = type("MoveHouse", (MoveHouse,), {"url": url})
-    house = kind(folder, template, speed=speed)
+    house = kind(folder, template, speed=speed, probes=probes)
     try:
         await house.open()
         yield house

@@ -1,5 +1,6 @@
 """A container goes from node to node as ordered: online, offline, stopped, suspended; and nothing is left behind."""
 
+import json
 import os
 
 import pytest
@@ -82,3 +83,14 @@ async def test_trust_that_nobody_took_away_goes_with_a_look_at_the_node(pair: Mo
     assert job.state == State.DONE, job.error
     assert job.result["trust_swept"] == [lost]
     pair.no_trust()
+
+
+@pytest.mark.parametrize("mux", [True, False])
+async def test_one_ssh_connection_is_kept_where_the_last_look_showed_that_the_tool_can(pair: MoveHouse, mux: bool) -> None:
+    await pair.at(N1, "flavour", ssh_mux=mux)
+    assert (await pair.order("observe-node", node=N1)).state == State.DONE
+    ctid = await pair.create()
+    await pair.story_of(pair.place("migrate-container", ctid, to=N2), State.DONE)
+    journal = (pair.lab.machines[N1].node.folder / "journal.jsonl").read_text().splitlines()
+    moves = [call["argv"] for call in map(json.loads, journal) if "moved" in call["effects"]]
+    assert [("--ssh-mux" in argv) for argv in moves] == [mux]

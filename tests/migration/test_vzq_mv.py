@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def came(node: Bench) -> Path:
     "words",
     [
         (), ("look", "101", MOVE), ("look", "7", MOVE, "h"), ("look", "101", "x", "h"), ("look", "101", MOVE, "-o"), ("look", "101", MOVE, "a b"),
-        ("key", MOVE, "ssh-rsa", "A B"), ("key", MOVE, "ssh-rsa;id", "AAAA"), ("authorize", "101", MOVE, "any", "simfs", *KEY),
+        ("ready", "101", MOVE, JOB, "ssh-rsa", "A B"), ("ready", "101", MOVE, JOB, "ssh-rsa;id", "AAAA"), ("arrive", "101", MOVE, JOB, "maybe"),
+        ("authorize", "101", MOVE, "any", "simfs", *KEY),
         ("authorize", "101", MOVE, '1.2.3.4"', "simfs", *KEY), ("authorize", "101", MOVE, "1.2.3.4", "zfs", *KEY), ("bar", "101", MOVE),
         ("bar", "101", MOVE, "*"), ("revoke", "../x"), ("sweep", "x"), ("facts", "101", "h", "x", "-"), ("frobnicate", "101"),
     ],
@@ -61,9 +63,48 @@ def test_words_are_checked_before_use(node: Bench, words: tuple[str, ...]) -> No
     assert node.everything() == before
 
 
+def sets_onboot(node: Bench, *, code: int = 0) -> None:
+    """vzctl's `set --onboot`, or how it ends."""
+    script = (node.root / "bin/vzctl").read_text()
+    node.tool("vzctl", script.replace("#!/bin/sh\n", f"""#!/bin/sh
+if [ "$1 $3" = "set --onboot" ]; then
+    [ {code} -eq 0 ] || exit {code}
+    conf=$VZQ_NODE_ROOT/etc/vz/conf/$2.conf
+    sed -i '/^ONBOOT=/d' "$conf"; echo "ONBOOT=\\"$4\\"" >>"$conf"; exit 0
+fi
+"""))  # fmt: skip
+
+
+def onboot(node: Bench) -> str | None:
+    return (look(node).sight.conf or {}).get("ONBOOT")
+
+
+@pytest.mark.parametrize(("code", "ends"), [(9, 9), (139, 74), (3, 75)])
+def test_a_container_that_still_starts_with_its_node_is_not_ready(node: Bench, code: int, ends: int) -> None:
+    node.make_whole(101)
+    sets_onboot(node, code=code)
+    mv(node, "ready", "101", MOVE, JOB, *KEY, code=ends)
+    assert not look(node).key
+    mv(node, "ready", "101", MOVE, OTHER, *KEY, code=17)
+
+
+def test_on_arrival_it_starts_with_its_node_and_nobody_is_let_in_any_more(node: Bench) -> None:
+    authorize(node)
+    node.make_whole(101)
+    sets_onboot(node)
+    mv(node, "arrive", "101", MOVE, OTHER, "yes", code=17)
+    assert look(node).trusted
+    for _ in range(2):
+        mv(node, "arrive", "101", MOVE, JOB, "yes")
+        assert (onboot(node), look(node).trusted, look(node).came) == ("yes", False, False)
+
+
 def test_the_private_key_is_made_here_and_stays_for_root_alone(node: Bench) -> None:
+    node.make_whole(101)
+    sets_onboot(node)
     for _ in range(2):  # the second time nothing changes
-        mv(node, "key", MOVE, *KEY)
+        mv(node, "ready", "101", MOVE, JOB, *KEY)
+        assert onboot(node) == "no"
         told = look(node)
         assert told.key.startswith("ssh-ed25519 AAAA")
         assert told.key.endswith(f" vzq-move-{MOVE}")
@@ -71,7 +112,7 @@ def test_the_private_key_is_made_here_and_stays_for_root_alone(node: Bench) -> N
         assert (folder.stat().st_mode & 0o777, (folder / "key").stat().st_mode & 0o777) == (0o700, 0o600)
         assert (folder / "known_hosts").read_text() == f"vzq-{MOVE} {' '.join(KEY)}\n"
     first = (folder / "key").read_text()
-    mv(node, "key", MOVE, *KEY)
+    mv(node, "ready", "101", MOVE, JOB, *KEY)
     assert (folder / "key").read_text() == first
 
 
@@ -163,14 +204,14 @@ if [ "$1" = destroy ]; then
     rm -rf "$VZQ_NODE_ROOT/vz/private/$2"; mv "$VZQ_NODE_ROOT/etc/vz/conf/$2.conf" "$VZQ_NODE_ROOT/etc/vz/conf/$2.conf.destroyed"; exit 0
 fi
 """))  # fmt: skip
-    mv(node, "clear", "101", MOVE, JOB, code=17)  # it is still a container
+    mv(node, "leave", "101", MOVE, JOB, code=17)  # it is still a container
     for _ in range(2):
         mv(node, "retire", "101", MOVE, JOB)
     told = look(node)
     assert (told.sight.migrated, told.sight.conf, told.sight.private) == (True, None, "full")
-    mv(node, "clear", "101", MOVE, OTHER, code=17)
+    mv(node, "leave", "101", MOVE, OTHER, code=17)
     for _ in range(2):
-        mv(node, "clear", "101", MOVE, JOB)
+        mv(node, "leave", "101", MOVE, JOB)
     assert look(node).empty
     assert not look(node).sight.migrated
     assert 'ONBOOT="yes"' not in seen.read_text()
@@ -209,7 +250,23 @@ def test_the_figure_of_vzmigrate_is_read_from_its_newest_run(node: Bench) -> Non
         run.mkdir(parents=True)
         (run / "out").write_text(f"Locked CT 101\n\n        Suspend + Dump:   0.12\n  Total suspended time:   {total}\n\nCleaning up\n")
     assert look(node).suspended_s == 0.51
-    assert mv(node, "told", "101", MOVE).out.endswith("Cleaning up\n")
+    assert mv(node, "told", "101", MOVE).out.startswith("vzq-mv1 told sent=0\nLocked CT 101\n")
+
+
+def test_what_the_moves_rsync_has_written_is_told_and_nothing_twice(node: Bench) -> None:
+    shell = f"ssh -i {node.root}/var/lib/vzq/move/{MOVE}/key"
+    script = "import time; time.sleep(60)"
+    of_rsync = subprocess.Popen(["python3", "-c", script, "rsync", "-e", shell], env=node.env)
+    of_ssh = subprocess.Popen(["ssh", "-c", script, shell, "rsync", "--server"], executable=sys.executable, env=node.env)
+    try:
+        for pid, much in ((of_rsync.pid, 123456789012), (of_ssh.pid, 123456789077)):
+            (node.root / f"proc/{pid}").mkdir(parents=True)
+            (node.root / f"proc/{pid}/io").write_text(f"rchar: 1\nwchar: {much}\nsyscr: 2\n")
+        assert mv(node, "told", "101", MOVE).out == "vzq-mv1 told sent=123456789012\n"
+    finally:
+        for process in (of_rsync, of_ssh):
+            process.kill()
+            process.wait()
 
 
 def test_what_is_left_of_a_killed_vzmigrate_ends_and_nobody_elses(node: Bench) -> None:

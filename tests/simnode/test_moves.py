@@ -114,3 +114,29 @@ async def test_the_journal_tells_once_that_a_container_moved(tmp_path: Path):
         done = [json.loads(line) for node in (pair.a, pair.b) for line in (node.node.folder / "journal.jsonl").read_text().splitlines()]
         effects = [effect for entry in done for effect in entry["effects"]]
         assert effects == ["created", "set", "started", "dumped", "killed", "destroyed", "moved", "set", "restored", "resumed"]
+
+
+async def test_an_older_vzmigrate_neither_names_nor_takes_the_shared_connection(tmp_path: Path, address: str):
+    async with pair_in(tmp_path / "lab") as pair:
+        await run_there(pair.a, address=address)
+        assert "--ssh-mux" in await pair.a.ok("vzmigrate")
+        await pair.a.ctl("flavour", ssh_mux=False)
+        assert "--ssh-mux" not in await pair.a.ok("vzmigrate")
+        refused = await moved(pair.a, "--online --ssh-mux 10.99.0.12 207")
+        assert (refused.code, await status(pair.a)) == (1, "exist mounted running")
+        assert (await moved(pair.a, "--online 10.99.0.12 207")).code == 0
+
+
+async def test_how_much_of_a_long_copy_has_gone_can_be_seen_in_proc(tmp_path: Path, address: str):
+    async with pair_in(tmp_path / "lab", speed=1) as pair:
+        await run_there(pair.a, address=address)
+        await pair.a.ctl("latency", **{"network-kib": 2000})  # so the copy of its 2110 KiB takes a second
+        move = asyncio.create_task(moved(pair.a, "10.99.0.12 207"))
+        seen = set()
+        while not move.done():
+            seen |= {int(path.read_text().split()[3]) for path in (pair.a.root / "proc").glob("[0-9]*/io")}
+            await asyncio.sleep(0.05)
+        assert (await move).code == 0
+        assert len(seen) > 3
+        assert max(seen) <= 2110 * 1024
+        assert not list((pair.a.root / "proc").glob("[0-9]*/io"))

@@ -143,6 +143,7 @@ class Abilities:
     boot_id: str = ""
     time_s: int = 0  # the node's clock, seconds since 1970; compare it with the time of the answer
     default_layout: str = ""
+    ssh_mux: bool = False  # its vzmigrate can keep one ssh connection open, which halves the freeze (facts §11)
     cpu_flags: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()

@@ -171,9 +171,6 @@ def read_facts(name: str, sight: Sight, abilities: Abilities, answer: Finished, 
     """What `vzq-mv facts` printed, with what was learned beside it."""
     said = Answer("vzq-mv1 facts", answer)
 
-    def flag(key: str) -> bool | None:
-        return {"yes": True, "no": False}.get(said.text(key))
-
     def size(key: str) -> int | None:
         kib = said.number(key)
         return None if kib is None else kib * 1024
@@ -184,7 +181,7 @@ def read_facts(name: str, sight: Sight, abilities: Abilities, answer: Finished, 
         abilities=abilities,
         cpt_version=said.number("cpt_version"),
         cpu_caps=said.number("cpu_caps"),
-        caps_fit=flag("caps_fit"),
+        caps_fit=_caps_fit(said),
         service=said.text("service"),
         vzmigrate=said.flag("vzmigrate"),
         dump_free_bytes=size("dump_free_kib"),
@@ -197,6 +194,15 @@ def read_facts(name: str, sight: Sight, abilities: Abilities, answer: Finished, 
         peer_keys=tuple(said.all("peer_key")),
         at_s=at_s,
     )
+
+
+def read_caps_fit(answer: Finished) -> bool | None:
+    """Whether the container makes do with the figure that was asked about; None where the node cannot tell."""
+    return _caps_fit(Answer("vzq-mv1 facts", answer))
+
+
+def _caps_fit(said: Answer) -> bool | None:
+    return {"yes": True, "no": False}.get(said.text("caps_fit"))
 
 
 def as_json(found: Sequence[Refusal]) -> list[Mapping[str, str]]:

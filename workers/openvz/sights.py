@@ -182,6 +182,7 @@ def read_abilities(answer: Finished) -> Abilities:
         boot_id=said.text("boot_id"),
         time_s=said.number("time") or 0,
         default_layout=said.text("default_layout"),
+        ssh_mux=said.flag("ssh_mux"),
         cpu_flags=tuple(said.text("cpu_flags").split()),
         templates=tuple(sorted(set(said.all("template")))),
         samples=tuple(sorted(set(said.all("sample")))),

@@ -51,6 +51,7 @@ class Way:
     job: str
     mark: str  # the job whose mark the container bears
     target: NodeAddress
+    mux: bool = False  # the source's vzmigrate can keep one ssh connection open
 
 
 class Vzmigrate:
@@ -73,10 +74,10 @@ class Vzmigrate:
         """What vzmigrate has said so far; runs directly."""
         return self._ours("told", self._ct, self._way.job)
 
-    def key(self) -> Command:
-        """On the source: a key pair for this move, and the target's host key as it is pinned."""
+    def ready(self) -> Command:
+        """On the source: it does not start with its node any more; a key pair for this move, and the target's host key as it is pinned."""
         algorithm, key = _key(self._way.target.host_key)
-        return self._ours("key", self._way.job, algorithm, key)
+        return self._ours("ready", self._ct, self._way.job, self._way.mark, algorithm, key)
 
     def authorize(self, *, key: str, address: str, layout: str) -> Command:
         """On the target: the move's key may come in from the source's address; nothing of this id may be there yet."""
@@ -99,13 +100,13 @@ class Vzmigrate:
         """On the source: its copy can no longer start."""
         return self._ours("retire", self._ct, self._way.job, self._way.mark)
 
-    def clear(self) -> Command:
-        """On the source: the copy that `-r no` kept goes for good. Safe to repeat."""
-        return self._ours("clear", self._ct, self._way.job, self._way.mark, timeout=_REMOVE)
+    def arrive(self, *, onboot: bool) -> Command:
+        """On the target: its neighbours are told where the addresses are now, it starts with its node or not, the move's key is let in no more."""
+        return self._ours("arrive", self._ct, self._way.job, self._way.mark, "yes" if onboot else "no")
 
-    def announce(self) -> Command:
-        """On the target: its neighbours are told where the container's addresses are now."""
-        return self._ours("announce", self._ct)
+    def leave(self) -> Command:
+        """On the source: the copy that `-r no` kept goes for good, and the move's key. Safe to repeat."""
+        return self._ours("leave", self._ct, self._way.job, self._way.mark, timeout=_REMOVE)
 
     def thaw(self) -> Command:
         """A frozen container goes on where it is."""
@@ -125,9 +126,8 @@ class Vzmigrate:
 
     def migrate(self, *, online: bool, folder: str, judged: Judged) -> Command:
         """On the source: the move itself. The source's copy stays (`-r no`), and it says what it does (`-v`)."""
-        words = ["vzmigrate", "-r", "no", "-v", "--ssh-mux", f"--ssh={' '.join(self._ssh(_folder(folder)))}"]
-        words += ["--online"] if online else []
-        return Command(judged, [*words, self._host, self._ct], timeout=MOVE_TIMEOUT)
+        words = ["vzmigrate", "-r", "no", "-v", *(["--ssh-mux"] if self._way.mux else []), *(["--online"] if online else [])]
+        return Command(judged, [*words, f"--ssh={' '.join(self._ssh(_folder(folder)))}", self._host, self._ct], timeout=MOVE_TIMEOUT)
 
     def _ssh(self, folder: str) -> Sequence[str]:
         """Vzmigrate hands these to ssh and, with the first `-p` made `-P`, to scp: no `-p` may be in them (facts §5.1)."""

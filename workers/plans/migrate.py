@@ -21,7 +21,7 @@ from models.standing import Standing
 from workers.claims import Claim
 from workers.commands import Command
 from workers.openvz.ends import End, MoveSight
-from workers.openvz.preflight import PASSING
+from workers.openvz.preflight import PASSING, Refusal
 from workers.openvz.vzctl import Vzctl
 from workers.openvz.vzmigrate import Judged, Vzmigrate
 from workers.plans.container import Subject
@@ -51,6 +51,7 @@ class Migration:
         self._ct = source.ct
         self._from, self._to = preflight.source.name, preflight.target.name
         self._runs = source.row.standing is Standing.RUNNING  # as the last look showed: suspended to a dump, it need not answer
+        self._alive = False  # the last look had a command executed in it on the target
 
     def plan(self) -> Plan[MoveSight]:
         """Forward and back."""
@@ -59,7 +60,7 @@ class Migration:
     # -- what the two looks mean -----------------------------------------------------------------------------------------
 
     def arrived(self, m: MoveSight) -> bool:
-        """The target has the container: its copy runs, or the source's is no container any more."""
+        """The target has the container: its copy runs, or the source's is no container any more; or so it was before, and is for good."""
         there = m.target.sight.whole and self._ours(m.target)
         gone = m.source.sight.conf is None and (m.source.sight.migrated or m.source.empty)
         if gone and not there:
@@ -67,7 +68,10 @@ class Migration:
                 f"container {self._ct} was put away on {self._from} and is not whole on {self._to}; look for it on both, nothing was touched",
                 signature="move: neither node has it",
             )
-        return gone or (there and m.target.came and m.target.pulse == "alive")
+        return gone or self._claim.job.past_pivot or (there and m.target.came and m.target.pulse == "alive")
+
+    def _ready(self, m: MoveSight) -> bool:
+        return bool(m.source.key) and self._driver.has_onboot(m.source.sight, onboot=False)
 
     def _should_run(self, m: MoveSight) -> bool:
         """By the books, and nobody has suspended it to a dump."""
@@ -84,22 +88,17 @@ class Migration:
         up = self._source.row.standing is Standing.RUNNING
         return [
             Wait("preflight", self._clear_to_go, PREFLIGHT_WITHIN),
-            Step("key", lambda _: words.key(), lambda m: arrived(m) or bool(m.source.key), locks=False, node=old),
+            Step("ready", lambda _: words.ready(), lambda m: arrived(m) or self._ready(m), node=old),
             Step("authorize", self._authorize, lambda m: arrived(m) or (m.target.trusted and m.target.came), locks=False, node=new),
             *self._home("", arrived),
             Step("unlock", lambda _: driver.unlock(ct), lambda m: arrived(m) or not m.source.sight.stale_lock, node=old),
-            Step(
-                "hold-boot", lambda _: driver.set_onboot(ct, onboot=False),
-                lambda m: arrived(m) or driver.has_onboot(m.source.sight, onboot=False), node=old,
-            ),
             Step("move", self._move, arrived, node=old, critical=True),
             *self._leave(),
             Step("start-there", lambda _: driver.start(ct), self._is_up, node=new, critical=True),
+            Step("arrive", lambda _: words.arrive(onboot=up), lambda m: self._has_arrived(m, onboot=up), node=new),
             Wait("exec", self._executes, ANSWER_WITHIN),
             Wait("answer", self._answers, ANSWER_WITHIN, every=timedelta(milliseconds=100)),
-            Step("onboot", lambda _: driver.set_onboot(ct, onboot=up), lambda m: driver.has_onboot(m.target.sight, onboot=up), node=new),
-            Step("announce", lambda _: words.announce(), None, locks=False, node=new),
-            *self._tidy(),
+            self._last(),
         ]  # fmt: skip
 
     def _undo(self) -> list[Step[MoveSight]]:
@@ -111,7 +110,8 @@ class Migration:
                 "let-boot", lambda _: driver.set_onboot(ct, onboot=up),
                 lambda m: not self._ours(m.source) or driver.has_onboot(m.source.sight, onboot=up), node=self._from,
             ),
-            *self._trust_ends("-back"),
+            Step("revoke-back", lambda _: self._words.revoke(), self._settled, locks=False, node=self._to),
+            self._forget("forget-back"),
         ]  # fmt: skip
 
     def _home(self, suffix: str, arrived: Shows) -> list[Step[MoveSight]]:
@@ -147,18 +147,20 @@ class Migration:
             Step("retire", lambda _: words.retire(), lambda m: m.source.sight.conf is None, locks=False, node=old),
         ]
 
-    def _tidy(self) -> list[Step[MoveSight]]:
-        clear = Step[MoveSight](
-            "clear", lambda _: self._words.clear(), lambda m: m.source.empty and not m.source.sight.migrated, locks=False, node=self._from
-        )
-        return [*([] if self._order.keep_source else [clear]), *self._trust_ends("")]
+    def _last(self) -> Step[MoveSight]:
+        """It answers from the target: the source has nothing of it any more, or only the copy that was to be kept."""
+        if self._order.keep_source:
+            return self._forget("forget")
+        gone: Shows = lambda m: m.source.empty and not m.source.sight.migrated and not m.source.key  # noqa: E731 - read where it is used
+        return Step("leave", lambda _: self._words.leave(), gone, locks=False, node=self._from)
 
-    def _trust_ends(self, suffix: str) -> list[Step[MoveSight]]:
-        words = self._words
-        return [
-            Step(f"revoke{suffix}", lambda _: words.revoke(), lambda m: not (m.target.trusted or m.target.came), locks=False, node=self._to),
-            Step(f"forget{suffix}", lambda _: words.revoke(), lambda m: not m.source.key, locks=False, node=self._from),
-        ]
+    def _forget(self, name: str) -> Step[MoveSight]:
+        return Step(name, lambda _: self._words.revoke(), lambda m: not m.source.key, locks=False, node=self._from)
+
+    @staticmethod
+    def _settled(m: MoveSight) -> bool:
+        """The target trusts nobody for this move any more."""
+        return not (m.target.trusted or m.target.came)
 
     # -- what they need --------------------------------------------------------------------------------------------------
 
@@ -174,15 +176,19 @@ class Migration:
         if opens is not None:
             raise Locked(f"its window {self._order.window} ({self._order.zone}) is closed until {opens:%Y-%m-%d %H:%M} UTC", after=opens - now)
         online = wants_online(self._order, self._source.row)
-        found = await self._preflight.refusals(online=online)
+        found = await self._in_the_way(online=online)
         if found and online and self._order.mode == "online-else-offline":
-            found = await self._preflight.refusals(online=False)
+            found = await self._in_the_way(online=False)
         passing = [refusal for refusal in found if refusal.code in PASSING]
         if passing and len(passing) == len(found):
             raise Locked("; ".join(refusal.why for refusal in passing), after=timedelta(seconds=5))
         if found:
             raise Permanent("; ".join(f"{refusal.code}: {refusal.why}" for refusal in found))
         return True
+
+    async def _in_the_way(self, *, online: bool) -> list[Refusal]:
+        self._claim.check(self._preflight.clock)  # the answers may have taken longer than the lease
+        return await self._preflight.refusals(online=online)
 
     def _authorize(self, m: MoveSight) -> Command:
         if not m.source.address:
@@ -226,12 +232,16 @@ class Migration:
             return (False, "move") if spent else (True, "move-or-offline")
         return True, "move" if spent or len(failed) + 1 >= ONLINE_TRIES else "move-again"
 
+    def _has_arrived(self, m: MoveSight, *, onboot: bool) -> bool:
+        self._alive = m.target.pulse == "alive"
+        return self._settled(m) and self._driver.has_onboot(m.target.sight, onboot=onboot)
+
     def _is_up(self, m: MoveSight) -> bool:
         self._runs = self._should_run(m)
         return not self._runs or m.target.sight.running
 
     async def _executes(self) -> bool:
-        return not self._runs or await self._target.executes()
+        return not self._runs or self._alive or await self._target.executes()
 
     async def _answers(self) -> bool:
         return not self._runs or await self._target.reachable()

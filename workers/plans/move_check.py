@@ -1,7 +1,6 @@
 """The preflight of a move: asks both nodes, changes nothing. An order of its own, and the first step of every move."""
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +12,11 @@ from models.standing import Standing
 from workers.claims import Claim
 from workers.commands import Command, Finished
 from workers.openvz.driver import Sight
-from workers.openvz.preflight import NodeFacts, Refusal, Wish, as_json, read_facts, refusals
+from workers.openvz.preflight import NodeFacts, Refusal, Wish, as_json, read_caps_fit, read_facts, refusals
 from workers.openvz.vzctl import Vzctl
 from workers.plans.inquiry import Inquiry, Means
 from workers.plans.nodes import address_of
+from workers.together import all_of
 from workers.tools import Roads, known_abilities
 from workers.transport.ssh import Link
 
@@ -68,18 +68,23 @@ class Preflight:
     clock: Clock
 
     async def refusals(self, *, online: bool) -> list[Refusal]:
-        """Everything in the way now; raises what the looks raise."""
+        """Everything in the way now; raises what the looks raise. All is asked at once: each question costs the way there."""
         old, new = self.links.to(address_of(self.source)), self.links.to(address_of(self.target))
-        others, there = await asyncio.gather(self._survey(new), self._facts(self.target, new, "-", "-", "-"))
-        caps = "-" if there.cpu_caps is None else str(there.cpu_caps)
-        here = await self._facts(self.source, old, self.target.host, str(self.target.port), caps)
+        others, there, here, used = await all_of(
+            self._survey(new),
+            self._facts(self.target, new, "-", "-"),
+            self._facts(self.source, old, self.target.host, str(self.target.port)),
+            old.run(Vzctl().usage(self.container.ctid).argv, timeout=COUNTING),
+        )
+        if there.cpu_caps is not None:  # an OpenVZ kernel: the source says whether the container needs more
+            here = replace(here, caps_fit=await self._caps_fit(old, there.cpu_caps))
         row = self.container
         wish = Wish(
             ctid=row.ctid,
             online=online,
             running=row.standing is Standing.RUNNING,
             ram_bytes=row.ram_bytes,
-            used_bytes=await self._used(old) if here.sight.whole else None,
+            used_bytes=self._counted(used) if here.sight.whole else None,
             addresses=here.sight.addresses,
             name=(here.sight.conf or {}).get("NAME"),
             host_key=self.target.host_key,
@@ -87,24 +92,35 @@ class Preflight:
         )
         return refusals(here, there, others, wish)
 
-    async def _facts(self, node: Node, link: Link, *words: str) -> NodeFacts:
-        driver, ct = Vzctl(known_abilities(node)), str(self.container.ctid)
-        sight = driver.sight(await self._run(driver, link, driver.look(self.container.ctid)))
-        abilities = driver.abilities(await self._run(driver, link, driver.facts()))
-        at_s = self.clock.now().timestamp()
-        answer = await self._run(driver, link, Command("move-facts", ["vzq-mv", "facts", ct, *words], timeout=PATIENCE))
-        return read_facts(node.name, sight, abilities, answer, at_s=at_s)
+    async def _facts(self, node: Node, link: Link, peer: str, port: str) -> NodeFacts:
+        driver = Vzctl(known_abilities(node))
+
+        async def abilities() -> tuple[Finished, float]:
+            return await self._run(driver, link, driver.facts()), self.clock.now().timestamp()
+
+        look, (facts, at_s), more = await all_of(
+            self._run(driver, link, driver.look(self.container.ctid)), abilities(), self._run(driver, link, self._question(peer, port))
+        )
+        return read_facts(node.name, driver.sight(look), driver.abilities(facts), more, at_s=at_s)
+
+    def _question(self, peer: str, port: str, caps: str = "-") -> Command:
+        return Command("move-facts", ["vzq-mv", "facts", str(self.container.ctid), peer, port, caps], timeout=PATIENCE)
+
+    async def _caps_fit(self, link: Link, caps: int) -> bool | None:
+        driver = Vzctl(known_abilities(self.source))
+        return read_caps_fit(await self._run(driver, link, self._question("-", "-", str(caps))))
 
     async def _survey(self, link: Link) -> list[Sight]:
         driver = Vzctl(known_abilities(self.target))
         return driver.surveyed(await self._run(driver, link, driver.survey()))
 
-    async def _used(self, link: Link) -> int:
+    def _counted(self, answer: Finished) -> int:
         driver = Vzctl(known_abilities(self.source))
-        return driver.used(await self._run(driver, link, driver.usage(self.container.ctid), patience=COUNTING))
+        driver.judge(driver.usage(self.container.ctid), answer)
+        return driver.used(answer)
 
     @staticmethod
-    async def _run(driver: Vzctl, link: Link, command: Command, *, patience: timedelta = PATIENCE) -> Finished:
-        answer = await link.run(command.argv, timeout=min(command.timeout, patience))
+    async def _run(driver: Vzctl, link: Link, command: Command) -> Finished:
+        answer = await link.run(command.argv, timeout=min(command.timeout, PATIENCE))
         driver.judge(command, answer)
         return answer
