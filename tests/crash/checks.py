@@ -52,6 +52,7 @@ def checks(house: CrashHouse) -> Iterator[str]:
         yield "done, but the outcome of a try was never written down"
     yield from _once(house)
     yield from _strangers_hold(house)
+    yield from (f"trust of the move is left on {node.name}" for node in house.nodes.values() if node.trusted or node.moves)
     yield from _nodes_say(house, rows, addresses)
     if job.state == State.DONE:
         yield from _done(house, job, rows)
@@ -147,6 +148,8 @@ def _done(house: CrashHouse, job: Job, rows: dict[int, Container]) -> Iterator[s
         wanted["standing"] = after(scene.kind, scene.standing)
     if scene.kind == "reinstall-container":
         wanted["job_id"] = job.id
+    if scene.kind == "migrate-container":
+        wanted["node"] = job.to_node
     if scene.kind == "create-container":
         wanted |= {"state": ContainerState.PRESENT, "job_id": job.id, "hostname": "a.example.net", "name": "web-a", "plan": "small"}
     yield from (
@@ -172,6 +175,11 @@ def _shown(house: CrashHouse, job: Job, c: OnNode) -> Iterator[str]:
             right = len((c.conf or {}).get("IP_ADDRESS", "").split()) == len(ADDRESSES) + 1
         case "set-password":
             right = made == removed == 0 and password == PASSWORD
+        case "migrate-container":
+            went_on = job.order["mode"] != "online" or c.memory == house.memory or bool(house.case.faults)
+            right = number == 1 and password == OLD_PASSWORD and made == 0 and went_on
+        case "update-container":
+            right = c.effects["script"] > 0 and number == 1 and password == OLD_PASSWORD
         case "clear-debris":
             right = not c.stale_lock and number == 1
         case _:

@@ -20,12 +20,13 @@ HOWS = {  # what may happen at a point, and how often it is drawn
     "late": 3,  # the link dies, and the request reaches the node `seconds` later all the same
     "unanswered": 3,  # the database committed, but the answer was lost
     "database-away": 2,  # for `seconds`
-    "kill-command": 4,  # what is started next on the node is killed `seconds` after its start
+    "kill-command": 4,  # what is started next on the node is killed `seconds` after its start; `word`: this step only; another mishap behind a colon
     "kill-keeper": 2,  # vzq-run's keeper of it is killed: it goes on and nobody writes down how it ends
     "kill-runner": 3,  # the next vzq-run is killed, `word`: before it starts anything, or before it answers
     "code": 4,  # what is started next on the node ends with `word`'s exit code
     "plague": 1,  # as `code`, twelve times
     "reboot": 2,
+    "reboot-one": 2,  # of the two nodes only `word`
     "stranger": 2,  # an administrator takes the id, if nothing is there
     "cancel": 3,  # somebody asks for the job back
     "old-bells": 2,  # every message that was ever sent comes once more
@@ -77,7 +78,7 @@ class Fault:
     at: int
     how: str
     seconds: float = 0.0
-    word: str = ""  # of `code` and `plague`: which class; the step may follow behind a colon
+    word: str = ""  # of `code` and `plague`: which class; the step may follow behind a colon; of others see HOWS
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def drawn(seed: int, points: Callable[[Scene], Sequence[str]]) -> Case:
             word = rng.choice(list(CODES["vzctl"])) + ":" + rng.choice(("", *steps))
         elif how == "kill-runner":
             word = rng.choice(("early", "late"))
+        elif how == "reboot-one":
+            word = rng.choice(("n1", "n2"))
         faults.append(Fault(at, how, seconds, word))
     choices = tuple(rng.choice(("go-on", "put-back")) for _ in range(8))
     return Case(seed, tuple(sorted(faults, key=lambda fault: fault.at)), scene, choices)

@@ -28,8 +28,13 @@ def _with_code(fault: Fault) -> Strike:
     return Strike(code=name, only=step, times=1 if fault.how == "code" else 12)
 
 
+def _after_its_start(fault: Fault) -> Strike:
+    step, _, what = fault.word.partition(":")
+    return Strike(after_s=fault.seconds, only=step, befalls=what or "kill")
+
+
 STRIKES: Mapping[str, Callable[[Fault], Strike]] = {
-    "kill-command": lambda fault: Strike(after_s=fault.seconds),
+    "kill-command": _after_its_start,
     "kill-keeper": lambda _: Strike(keeper=True),
     "kill-runner": lambda fault: Strike(runner=fault.word or "late"),
     "slow": lambda fault: Strike(slow_s=fault.seconds),
@@ -42,6 +47,7 @@ OF_HOUSE: Mapping[str, Callable[["CrashHouse", Fault], None]] = {
     "lag": lambda house, fault: house.lags(fault.seconds),
     "database-away": lambda house, fault: house.database_goes(fault.seconds),
     "reboot": lambda house, _: house.reboot(),
+    "reboot-one": lambda house, fault: house.nodes[fault.word].reboot(),
     "stranger": lambda house, _: house.send_stranger(),
     "cancel": lambda house, _: house.cancel(),
     "old-bells": lambda house, _: house.ring_again(),

@@ -20,6 +20,7 @@ from models.jobs import Job
 from models.kinds import KINDS
 from models.lifecycle import State
 from models.orders import ORDER
+from models.standing import Standing
 from models.vault import Vault, make_key_file
 from producers.admission import TRIAL_AFTER
 from producers.dispatcher import Dispatcher
@@ -27,10 +28,13 @@ from producers.intake import Intake
 from producers.jobs import cancel
 from producers.refusals import Refusal
 from tests.crash.books import books
+from tests.crash.copies import Copies
 from tests.crash.faults import Case
 from tests.crash.gate import BELLS, Gate
 from tests.crash.node import Run, StandInNode, Strike
-from tests.crash.scenes import plans
+from tests.crash.scenes import CTID, NODE, plans
+from tests.crash.vzctl import thawed
+from tests.crash.vzq_mv import HOST_KEY
 from tests.crash.worker import WorkerProcess
 from tests.factories import make_node, make_pool
 from tests.stand_ins import ManualClock
@@ -137,15 +141,19 @@ class CrashHouse:
         self._woken = asyncio.Event()
         self.ids = JobIds(self.clock, self.rng)
         self.nodes = {name: build.node(name, on_start=self._started) for name in ("n1", "n2")}
+        self.copies = Copies(self.violations, watched=case.scene.kind == "migrate-container")
         for node in self.nodes.values():
-            node.violations, node.story, node.peers = self.violations, _Told(self), self.nodes
+            node.violations, node.story, node.peers, node.copies = self.violations, _Told(self), self.nodes, self.copies
         ground.clear()
         with self.database.write() as session:
-            session.add_all([*plans(), make_pool(nameservers=["9.9.9.9"]), *(make_node(name, abilities=ABILITIES) for name in self.nodes)])
+            session.add_all(
+                [*plans(), make_pool(nameservers=["9.9.9.9"]), *(make_node(name, abilities=ABILITIES, host_key=HOST_KEY) for name in self.nodes)]
+            )
         case.scene.furnish(self)
         for node in self.nodes.values():
             for container in node.containers.values():
                 container.effects.clear()
+        self.memory = self.nodes[NODE].of(CTID).memory  # the processes that run when the order comes
         with self.database.read() as session:
             self.before = books(session)
         order = case.scene.order(self, self.rng)
@@ -241,8 +249,19 @@ class CrashHouse:
 
     def send_stranger(self) -> None:
         job = self.job()
-        if job.ctid is not None and job.node is not None and self.nodes[job.node].stranger(job.ctid):
-            self.strangers.append((self.nodes[job.node], job.ctid))
+        where = job.to_node or job.node
+        if job.ctid is not None and where is not None and self.nodes[where].stranger(job.ctid):
+            self.strangers.append((self.nodes[where], job.ctid))
+
+    def mend(self) -> None:
+        """A person who was told that nobody knows which copy is newer has looked, and starts that one."""
+        copy = self.copies.newest_of(CTID) if self.copies.watched and self.case.scene.standing is Standing.RUNNING else None
+        if copy is None or any(one.awake and one.ctid == CTID and one.strangers_from is None for one in self.copies.everywhere):
+            return
+        if copy.frozen:
+            thawed(copy)
+        elif copy.conf is not None and not copy.running:
+            copy.boots()
 
     def cancel(self) -> None:
         try:
@@ -269,7 +288,7 @@ class CrashHouse:
     async def answers(self, address: str, probe: str) -> bool:
         """A container answers at the addresses it runs with."""
         return not self.mute and any(
-            c.running and address in c.live.get("IP_ADDRESS", "").split() for node in self.nodes.values() for c in node.containers.values()
+            c.awake and address in c.live.get("IP_ADDRESS", "").split() for node in self.nodes.values() for c in node.containers.values()
         )
 
     def asked(self, what: str) -> Any:

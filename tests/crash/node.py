@@ -5,11 +5,14 @@ It keeps watch as well: whatever must never happen on a node is written into `vi
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.crash.container import Container, sight
+from tests.crash.copies import Copies
 from tests.crash.vzctl import Doing, vzctl
+from tests.crash.vzmigrate import Flight, vzmigrate
 from tests.crash.vzq_ct import vzq_ct
+from tests.crash.vzq_mv import MoveFiles, asked, vzq_mv
 
 Key = tuple[str, str, str, str, int]  # ledger, job, step, direction, try
 Program = Callable[["StandInNode", Container, "Run", list[str], bytes], Doing]
@@ -17,8 +20,10 @@ CODES: dict[str, dict[str, int]] = {  # an exit code of each class, by what give
     "vzctl": {"permanent": 91, "retryable": 6, "node-fault": 46, "locked": 9, "unexpected": 200},
     "exec2": {"permanent": 1, "retryable": 6, "node-fault": 5, "locked": 7, "unexpected": 200},
     "vzq-ct": {"permanent": 66, "retryable": 75, "node-fault": 74, "locked": 9, "unexpected": 99},
+    "vzq-mv": {"permanent": 66, "retryable": 75, "node-fault": 74, "locked": 9, "unexpected": 99},
+    "vzmigrate": {"permanent": 12, "retryable": 6, "node-fault": 127, "locked": 20, "unexpected": 99},
 }
-PROGRAMS: dict[str, Program] = {"vzctl": vzctl, "vzq-ct": vzq_ct}  # what vzq-run may start
+PROGRAMS: dict[str, Program] = {"vzctl": vzctl, "vzq-ct": vzq_ct, "vzq-mv": vzq_mv, "vzmigrate": vzmigrate}  # what vzq-run may start
 
 
 @dataclass
@@ -33,6 +38,7 @@ class Run:
     answer: tuple[int, str, str] | None = None
     end: str = ""  # done, killed, vanished, void
     kept: bool = True  # its keeper lives and will write the exit code
+    said: list[str] = field(default_factory=list)  # its output so far, where somebody listens
 
     @property
     def live(self) -> bool:
@@ -57,6 +63,7 @@ class Strike:
     """What befalls the next command that is started: killed after a while, or ended with a code by itself."""
 
     after_s: float | None = None
+    befalls: str = "kill"  # what comes so long after its start: kill, reboot (its node), reboot-peer, reboot-both
     code: str | None = None  # its class
     slow_s: float | None = None
     keeper: bool | None = None  # its keeper dies, the command goes on
@@ -83,6 +90,12 @@ class StandInNode:
         self.story: list[str] = []
         self.strikes: list[Strike] = []
         self.boot = 1
+        self.openvz = True  # else a dump ends what it has dumped
+        self.copies = Copies(self.violations)
+        self.moves: dict[str, MoveFiles] = {}
+        self.trusted: set[str] = set()  # moves whose line is in authorized_keys
+        self.flights: dict[str, Flight] = {}  # what a move's vzmigrate has begun on the other node
+        self.suspended: dict[str, str] = {}
         self._on_start = on_start
 
     # -- what broken builds of the node's side leave out -------------------------------------------------------
@@ -152,8 +165,19 @@ class StandInNode:
         strike = self._struck("after_s", run.key[2])
         if strike:
             self._spend(strike)
-            asyncio.get_running_loop().call_later(strike.after_s or 0.0, lambda: self._kill(run, "vanished") if run.live else None)
+            asyncio.get_running_loop().call_later(strike.after_s or 0.0, self._befall, strike.befalls, run)
         return run
+
+    def _befall(self, what: str, run: Run) -> None:
+        struck = {
+            "reboot": [self],
+            "reboot-peer": [peer for peer in self.peers.values() if peer is not self],
+            "reboot-both": list(self.peers.values()),
+        }
+        for node in struck.get(what, []):
+            node.reboot()
+        if what == "kill" and run.live:
+            self._kill(run, "vanished")
 
     def _struck(self, how: str, step: str) -> Strike | None:
         """The first strike of this sort that is meant for this step."""
@@ -219,7 +243,10 @@ class StandInNode:
     # -- the rest -----------------------------------------------------------------------------------------------
 
     def of(self, ctid: int) -> Container:
-        return self.containers.setdefault(ctid, Container(ctid))
+        if ctid not in self.containers:
+            self.containers[ctid] = Container(ctid, copies=self.copies)
+            self.copies.everywhere.append(self.containers[ctid])
+        return self.containers[ctid]
 
     def at_once(self, argv: Iterable[str], stdin: bytes = b"") -> None:
         """As somebody did it long ago, to furnish a case with; raises when it does not work."""
@@ -235,6 +262,12 @@ class StandInNode:
 
     def directly(self, argv: list[str]) -> tuple[int, str, str]:
         """What is run without vzq-run: it changes nothing."""
+        if argv[0] == "vzq-mv":
+            return 0, asked(self, argv[1:]), ""
+        if argv[:2] == ["vzq-ct", "facts"]:
+            return 0, FACTS, ""
+        if argv[:2] == ["vzq-ct", "survey"]:
+            return 0, "vzq-ct1 survey\nend\n", ""
         container = self.of(int(argv[2]))
         if argv[:2] == ["vzq-ct", "look"]:
             return 0, sight(container, f"boot-{self.boot}"), ""
@@ -246,7 +279,11 @@ class StandInNode:
 
     def reboot(self) -> None:
         self.boot += 1
-        self.story.append("reboot")
+        self.story.append(f"reboot of {self.name}")
+        for flight in self.flights.values():  # what it had sent out arrives before it is up again, or never
+            if self.boot % 2:
+                flight.land()
+            flight.until, flight.code = 0.0, 255 if flight.code is None else flight.code
         for run in list(self.runs.values()):
             if run.live:
                 self._kill(run, "vanished")
@@ -263,13 +300,29 @@ class StandInNode:
         if not container.nothing or container.lock is not None:
             return False
         self.at_once(["vzctl", "create", str(ctid), "--ostemplate", self.templates[0]])
-        container.conf = dict(STRANGERS)
+        container.conf, container.strangers_from = dict(STRANGERS), len(container.history)
         container.boots()
-        container.strangers_from = len(container.history)
         self.story.append(f"a stranger takes {ctid}")
         return True
 
 
+FACTS = """\
+vzq-ct1 facts
+dialect=vzctl
+vzctl=4.11
+osrelease=2.6.32-042stab145.3
+arch=x86_64
+openvz=yes
+vswap=yes
+ploop=no
+checkpointing=yes
+cpus=8
+memory_kib=67108864
+disk_kib=999999999
+disk_free_kib=999999999
+ssh_mux=yes
+end
+"""
 STRANGERS = {"HOSTNAME": "theirs", "ONBOOT": "yes"}
 
 

@@ -103,6 +103,7 @@ def _decide(house: CrashHouse, job: Job, choice: str | None) -> bool:
         except Refusal:
             continue
         house.tell(f"a person mends the nodes, then: {wish}")
+        house.mend()
         for node in house.nodes.values():
             node.strikes.clear()
         return True
@@ -111,7 +112,7 @@ def _decide(house: CrashHouse, job: Job, choice: str | None) -> bool:
 
 def _may_be_stuck(house: CrashHouse, job: Job) -> bool:
     """Poison, or an answer that nobody knows, and the case gave cause for it."""
-    hows = [fault.how for fault in house.case.faults]
+    hows = ["reboot" if "reboot" in fault.how + fault.word else fault.how for fault in house.case.faults]
     if job.error_class == "Poisoned":
         return sum(how in HARM for how in hows) >= 2
     if job.error_class == "Unexpected":

@@ -44,6 +44,8 @@ class Scene:
 
     def furnish(self, house: "CrashHouse") -> None:
         """Put there what the order is about, on the node and in the books."""
+        for node in house.nodes.values():
+            node.openvz = self.variant != "criu"
         if self.standing is not None:
             _present(house, self.standing, half_gone=self.variant == "half-gone")
         elif self.kind == "adopt-container":
@@ -85,10 +87,13 @@ ORDERS: Mapping[str, Callable[["CrashHouse", Scene, random.Random], dict[str, An
     "terminate-container": lambda _house, _scene, _rng: {"grace_hours": 24.0},
     "adopt-container": lambda _house, _scene, _rng: {"node": NODE, "customer": "somebody"},
     "clear-debris": _clear,
+    "update-container": lambda _house, _scene, rng: {"action": SCRIPT, "reboot": rng.choice(("never", "always"))},
+    "migrate-container": lambda _house, scene, _rng: {"to": "n2", "mode": MODES.get(scene.variant, "offline")},
 }
+SCRIPT = {"do": "script", "text": "true", "interpreter": "sh"}
+MODES = {"online": "online", "criu": "online", "either": "online-else-offline"}
 CREATES = tuple(Scene("create-container", None, variant) for variant in ("", "bare", "own-id"))
-# Plans that have benches of their own: what they run inside a container the stand-in node does not know, and a node given up for lost is a story.
-ELSEWHERE = frozenset({"update-container", "quarantine-container"})
+ELSEWHERE = frozenset({"quarantine-container"})  # a node given up for lost is a story
 _ALLOWED = tuple(
     Scene(verb, standing) for verb in VERBS if verb not in ELSEWHERE for standing in Standing if isinstance(after(verb, standing), Standing)
 )
@@ -99,6 +104,8 @@ SCENES = (
     *(Scene("adopt-container", None, variant) for variant in ("", "marked", "stopped")),
     *(Scene("clear-debris", None, variant) for variant in ("half-made", "destroyed", "nobodys")),
     Scene("clear-debris", Standing.STOPPED, "lock"),
+    *(Scene("migrate-container", Standing.RUNNING, variant) for variant in ("online", "criu", "either", "offline")),
+    *(Scene("migrate-container", standing) for standing in (Standing.STOPPED, Standing.SUSPENDED, Standing.TERMINATED)),
 )  # fmt: skip
 
 

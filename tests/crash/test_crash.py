@@ -18,7 +18,7 @@ from tests.crash.node import CODES
 from tests.crash.play import Played, play
 from tests.crash.rounds import WithoutLock, overbooked
 from tests.crash.scenes import CREATES, ELSEWHERE, SCENES, Scene
-from workers.plans import PLANS
+from workers.plans import MOVES, PLANS
 
 DRAWN = 240  # more of them: make crash CASES=10000
 AT_A_TIME = 40
@@ -39,7 +39,7 @@ def points_of(ground: Ground, scene: Scene) -> Sequence[str]:
 
 
 def test_every_plan_has_a_scene() -> None:
-    assert {scene.kind for scene in SCENES} == set(PLANS) - ELSEWHERE
+    assert {scene.kind for scene in SCENES} == {*PLANS, *MOVES} - ELSEWHERE
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)

@@ -20,7 +20,7 @@ def vzctl(node: "StandInNode", container: Container, run: "Run", words: list[str
     """The command behind `vzctl`, under the container's lock."""
     verb, rest = words[0], words[2:]
     if verb == "exec2":
-        return (yield from _password(container, stdin))
+        return (yield from (_password(container, stdin) if b"root:" in stdin else _script(container)))
     if container.lock is not None:
         return 9, "", "Container already locked"
     container.lock, container.stale_lock = run, False
@@ -144,7 +144,64 @@ def _destroy(c: Container, _words: list[str], _node: "StandInNode") -> Doing:
     return 0, "Container private area was destroyed", ""
 
 
-COMMANDS: dict[str, Command] = {"create": _create, "set": _set, "start": _start, "stop": _stop, "umount": _umount, "destroy": _destroy}
+def _checkpoint(c: Container, words: list[str], _node: "StandInNode") -> Doing:
+    yield 0.05
+    if words[0] == "--resume":
+        return thawed(c), "", ""
+    if not c.running:
+        return 31, "", "Container is not running"
+    c.halts()
+    return 0, "Killing...", ""
+
+
+def _restore(c: Container, words: list[str], _node: "StandInNode") -> Doing:
+    yield 0.1
+    if words[0] == "--dumpfile":
+        return restored(c, frozen=False), "", ""
+    if not c.running:
+        return 31, "", "Container is not running"
+    c.halts()
+    yield 0.05
+    c.mounted = False
+    return 0, "", ""
+
+
+def thawed(c: Container) -> int:
+    """`--resume`: it goes on; the exit code."""
+    if not c.running or not c.frozen:
+        return 31 if not c.running else 16
+    c.frozen = False
+    c.copies.woke(c)
+    return 0
+
+
+def restored(c: Container, *, frozen: bool) -> int:
+    """From vzmigrate's dump; frozen until it is let go on; the exit code."""
+    if c.running:
+        return 32
+    if c.dump is None or c.conf is None or c.private != "full":
+        return 17
+    c.mounted = c.running = True
+    c.frozen, c.memory, c.live = frozen, c.dump.memory, dict(c.dump.live)
+    if not frozen:
+        c.copies.woke(c)
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "create": _create, "set": _set, "start": _start, "stop": _stop, "umount": _umount, "destroy": _destroy,
+    "chkpnt": _checkpoint, "restore": _restore,
+}  # fmt: skip
+
+
+def _script(c: Container) -> Doing:
+    """One that was ordered; its first line takes effect."""
+    if not c.awake:
+        return 31, "", "Container is not running"
+    yield 0.1
+    c.effects["script"] += 1
+    yield 0.5
+    return 0, "done\n", "vzq-end 0\n"
 
 
 def _password(c: Container, stdin: bytes) -> Doing:

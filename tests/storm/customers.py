@@ -18,11 +18,12 @@ from models.orders import ORDER
 from models.standing import VERBS, Standing
 from producers.jobs import cancel
 from producers.refusals import Refusal
-from tests.crash.scenes import ELSEWHERE
+from tests.crash.scenes import ELSEWHERE, SCRIPT
 from tests.storm.place import StormPlace
 
 TEMPLATE = "busybox-mini-x86_64"
 MOST_CONTAINERS = 45
+OTHERS = ("adopt-container", "clear-debris", "observe-node", "check-queue", "migrate-container", "migrate-container")
 STRANGE = range(900_001, 990_000)  # ids of what was never ordered
 GIVEN: dict[str, Callable[[random.Random, Sequence[str]], dict[str, Any]]] = {
     "stop-container": lambda rng, _: {"fast": rng.random() < 0.5},
@@ -34,6 +35,7 @@ GIVEN: dict[str, Callable[[random.Random, Sequence[str]], dict[str, Any]]] = {
     "rename-container": lambda rng, _: {"name": f"name-{rng.randrange(10**6)}"},
     "remove-address": lambda rng, addresses: {"address": rng.choice(addresses)} if addresses else {},
     "terminate-container": lambda rng, _: {"grace_hours": rng.choice((0, 0, 24))},
+    "update-container": lambda rng, _: {"action": SCRIPT, "reboot": rng.choice(("never", "never", "always"))},
 }
 
 
@@ -71,7 +73,7 @@ class Customers:
             held = session.exec(select(Address).where(col(Address.ctid).is_not(None), col(Address.job_id).is_(None))).all()
         addresses = {row.ctid: [address.address for address in held if address.ctid == row.ctid] for row in rows}
         if not self._turn:
-            self._turn = [*(verb for verb in VERBS if verb not in ELSEWHERE), "adopt-container", "clear-debris", "observe-node", "check-queue"]
+            self._turn = [*(verb for verb in VERBS if verb not in ELSEWHERE), *OTHERS]
             self._rng.shuffle(self._turn)
         if len(rows) < 8 or (len(rows) < MOST_CONTAINERS and self._rng.random() < 0.35):
             self._submit("create-container", plan="small", template=TEMPLATE, hostname="a.example.net", **self._chance_of_password())
@@ -82,6 +84,9 @@ class Customers:
         if kind in VERBS:
             row = self._rng.choice(rows)
             self._submit(kind, ctid=row.ctid, **(GIVEN[kind](self._rng, addresses[row.ctid]) if kind in GIVEN else {}))
+        elif kind == "migrate-container":
+            row = self._rng.choice([row for row in rows if row.standing is Standing.RUNNING] or rows)
+            self._submit(kind, ctid=row.ctid, mode=self._rng.choice(("online", "offline", "online-else-offline")))
         elif kind == "check-queue":
             self._submit(kind)
         elif kind == "observe-node":

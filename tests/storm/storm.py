@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import asyncssh
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
@@ -92,6 +93,9 @@ class Storm:
 
     def _person_looks(self, place: StormPlace) -> None:
         """What is stuck is looked at and tried again; what is needed for that is counted."""
+        with contextlib.suppress(SQLAlchemyError), place.house.database.read() as session:
+            for job in session.exec(select(Job).where(Job.state == State.STUCK, Job.kind == "migrate-container")).all():
+                asyncio.run(_started_by_hand(place, job))
         with contextlib.suppress(SQLAlchemyError, Refusal), place.house.database.write() as session:
             for job in session.exec(select(Job).where(Job.state == State.STUCK)).all():
                 self.persons[job.error_class] += 1
@@ -109,3 +113,11 @@ class Storm:
 
     def _tell(self, line: str) -> None:
         self._say(f"{time.monotonic() - self._begun:7.1f} s  {line}")
+
+
+async def _started_by_hand(place: StormPlace, job: Job) -> None:
+    """Nobody can tell which of two copies is newer, none of which runs: the person takes the old node's, if it has not been put away."""
+    node = next(node for node in place.nodes if node.name == job.node)
+    with contextlib.suppress(OSError, asyncssh.Error):
+        async with place.on_node(node) as there:
+            await there.says(f"vzctl start {job.ctid} || true")

@@ -23,7 +23,9 @@ from workers.openvz.rows import abilities_of
 from workers.openvz.vzctl import Vzctl
 from workers.plans.container import identity_of, limits_of
 
-ONCE = frozenset({"make", "plant", "aside", "password", "adopt", "keys"})  # steps that nothing but their own failure makes anybody repeat
+ONCE = frozenset(
+    {"make", "plant", "aside", "password", "adopt", "keys", "script", "move"}
+)  # steps that nothing but their own failure makes anybody repeat
 OURS = "${VZQ_NODE_ROOT-}/var/lib/vzq"
 LEDGERS = f'cd "{OURS}/ledger" && for key in *; do echo "= $key"; "{OURS}/bin/vzq-run" ledger "$key" | tail -n +2; done'
 

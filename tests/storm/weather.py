@@ -248,7 +248,7 @@ class Weather:
         self._in(self._rng.uniform(3, 8), lambda: self._place.ctl(node, "disk"))
 
     def _kill_command(self) -> None:
-        command = self._rng.choice(("create", "start", "stop", "set", "destroy"))
+        command = self._rng.choice(("create", "start", "stop", "set", "destroy", "vzmigrate", "chkpnt", "restore"))
         self._place.ctl(self._rng.choice(self._place.nodes).name, "fault", command=command, action="kill")
 
     # -- later ------------------------------------------------------------------------------------------------------
