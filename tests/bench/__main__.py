@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.bench import accept, durable, execs, fanout, latency, memory, rounds
+from tests.bench import accept, durable, execs, fanout, latency, memory, moves, rounds
 from tests.bench.figures import Report, write_json
 from tests.bench.surroundings import Place, place
 
@@ -18,6 +18,8 @@ FULL: dict[str, Benchmark] = {
     "durable": partial(durable.run, jobs=2000, singly=400),
     "fanout": partial(fanout.run, commands=300, nodes=10),
     "exec": partial(execs.run, containers=300, nodes=10),
+    "move": partial(moves.single, moves=6, speed=1),
+    "evacuate": partial(moves.emptying, containers=30, speed=1),
     "rounds": partial(rounds.run, jobs=1_000_000, nodes=10_000, dispatches=20),
     "accept": partial(accept.run, orders=1000),
     "memory": partial(memory.run, jobs=1000),
@@ -27,6 +29,8 @@ QUICK: dict[str, Benchmark] = {
     "durable": partial(durable.run, jobs=40, singly=5),
     "fanout": partial(fanout.run, commands=10, nodes=2),
     "exec": partial(execs.run, containers=10, nodes=2),
+    "move": partial(moves.single, moves=1, speed=0.1),
+    "evacuate": partial(moves.emptying, containers=2, speed=0.1),
     "rounds": partial(rounds.run, jobs=500, nodes=20, dispatches=3),
     "accept": partial(accept.run, orders=20),
     "memory": partial(memory.run, jobs=20),
@@ -39,6 +43,8 @@ def main(words: list[str]) -> int:
     if given.jobs is not None:
         nodes, dispatches = (20, 3) if given.quick else (10_000, 20)
         chosen["rounds"] = partial(rounds.run, jobs=given.jobs, nodes=nodes, dispatches=dispatches)
+    if given.containers is not None:
+        chosen["evacuate"] = partial(chosen["evacuate"], containers=given.containers)
     unknown = set(given.only) - set(chosen)
     if unknown:
         print(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(chosen)}", file=sys.stderr)
@@ -76,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=3, help="how often each contender has its turn (default 3)")
     made.add_argument("--json", type=Path, metavar="FILE", help="keep every round's figures")
     made.add_argument("--jobs", type=int, help="ended jobs in the full database of `rounds` (default 1 000 000)")
+    made.add_argument("--containers", type=int, help="that `evacuate` moves (default 30)")
     made.add_argument("--quick", action="store_true", help="tiny numbers: shows that it works, measures nothing")
     return made
 

@@ -35,8 +35,8 @@ def furnish(installation: Installation, *, nodes: int = 0) -> None:
 
 
 @contextmanager
-def lab(installation: Installation, *, nodes: int) -> Iterator[Sequence[dict[str, Any]]]:
-    """Simulated nodes without any delay of their own, enrolled; service and worker must be running."""
+def lab(installation: Installation, *, nodes: int, speed: float = 0) -> Iterator[Sequence[dict[str, Any]]]:
+    """Simulated nodes, without any delay of their own unless told otherwise, enrolled; service and worker must be running."""
     folder = installation.settings.state / "lab"
     words = (
         "--state",
@@ -44,7 +44,7 @@ def lab(installation: Installation, *, nodes: int) -> Iterator[Sequence[dict[str
         "--nodes",
         str(nodes),
         "--speed",
-        "0",
+        f"{speed:g}",
         "--authorized-keys",
         str(installation.settings.state / "ssh" / "id_ed25519.pub"),
     )
