@@ -17,6 +17,7 @@ from workers.journal import Journal
 from workers.openvz.ends import End, MoveSight, read_end
 from workers.openvz.hearing import Hearing, read_told
 from workers.openvz.vzmigrate import HARMLESS, Vzmigrate
+from workers.plans.move_check import Preflight
 from workers.together import all_of
 
 log = structlog.get_logger(__name__)
@@ -27,12 +28,13 @@ LISTEN_S = 1.0
 class Hands:
     """The Node of workers/steps.py for both ends; a try acts on the node that it was written down for."""
 
-    def __init__(self, claim: Claim, source: Hand, target: Hand, words: Vzmigrate, journal: Journal) -> None:
+    def __init__(self, claim: Claim, source: Hand, target: Hand, journal: Journal, *, words: Vzmigrate, preflight: Preflight) -> None:
         self._claim = claim
         self._source = source
         self._target = target
         self._words = words
         self._journal = journal
+        self._preflight = preflight
 
     async def greet(self) -> list[Begun]:
         """Bar older workers from both nodes; the runs of this job that still move on either."""
@@ -98,7 +100,8 @@ class Hands:
 
     async def _listen(self, begun: Begun) -> None:
         """Tell how far vzmigrate is, and end it where it was taken back and the container has noticed nothing yet."""
-        hearing = Hearing(self._claim.container.disk_used_bytes if self._claim.container is not None else None)
+        counted = (self._preflight.used_bytes, self._preflight.container.disk_used_bytes)  # after a take-over only the latter is known
+        hearing = Hearing(max((size for size in counted if size), default=None))
         while True:
             await self.pause(timedelta(seconds=LISTEN_S))
             try:

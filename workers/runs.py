@@ -256,7 +256,7 @@ class Runs:
         plan = MOVES[claim.job.kind](claim, words, preflight, source=subjects[0], target=subjects[1]).plan()
         if journal.watch is not None:
             journal.watch.begin(plan.critical_steps)
-        return plan, Hands(claim, hands[0], hands[1], words, journal)
+        return plan, Hands(claim, hands[0], hands[1], journal, words=words, preflight=preflight)
 
     async def _until_written(self, journal: Journal, change: Callable[[Session, Job, datetime], None]) -> None:
         """Write how it ended, for as long as the database is away; the lease is renewed meanwhile or runs out."""

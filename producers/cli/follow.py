@@ -124,7 +124,8 @@ def line(event: Event) -> str:
 
 def ending(job: Job) -> str:
     """How a job stands, on one line, with what to do when it is not well."""
-    where = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {job.node}" if job.node else "") if part)
+    node = job.to_node if job.to_node and job.state == State.DONE else job.node
+    where = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {node}" if node else "") if part)
     text = f"{short(job.id)} {job.state}" + (f": {where}" if where else "")
     if job.state == State.DONE or not (job.ended or job.state == State.STUCK):
         return text

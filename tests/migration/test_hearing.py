@@ -40,6 +40,7 @@ def test_where_nobody_knows_the_size_each_gib_is_told() -> None:
         "Syncing private: 1.0 GiB",
     ]
     assert told(Hearing(100 << 20), (COPY, 0), (COPY, 50 << 20)) == ["vzmigrate: Syncing private", "Syncing private: 50.0 of 100.0 MiB"]
+    assert told(Hearing(100), (COPY, 0), (COPY, 50 << 20)) == ["vzmigrate: Syncing private"]  # it was counted wrong
 
 
 @given(st.lists(st.integers(0, 2 * GIB), max_size=30).map(sorted), st.one_of(st.none(), st.integers(1, GIB)))

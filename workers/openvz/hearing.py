@@ -43,7 +43,7 @@ class Hearing:
         if heard.stage != self._stage:
             self._stage, self._told_bytes = heard.stage, 0
             return STAGES[heard.stage], f"vzmigrate: {heard.stage}"
-        total = self._total if heard.stage == COPY else None
+        total = self._total if heard.stage == COPY and heard.sent_bytes <= (self._total or 0) else None  # more has gone than was counted
         least = total * TELLS_EACH if total else TELLS_EACH_BYTES
         if heard.sent_bytes - self._told_bytes < least:
             return None

@@ -66,6 +66,7 @@ class Preflight:
     container: Container
     links: Roads
     clock: Clock
+    used_bytes: int | None = None  # what its files take, once that was asked
 
     async def refusals(self, *, online: bool) -> list[Refusal]:
         """Everything in the way now; raises what the looks raise. All is asked at once: each question costs the way there."""
@@ -79,12 +80,13 @@ class Preflight:
         if there.cpu_caps is not None:  # an OpenVZ kernel: the source says whether the container needs more
             here = replace(here, caps_fit=await self._caps_fit(old, there.cpu_caps))
         row = self.container
+        self.used_bytes = self._counted(used) if here.sight.whole else None
         wish = Wish(
             ctid=row.ctid,
             online=online,
             running=row.standing is Standing.RUNNING,
             ram_bytes=row.ram_bytes,
-            used_bytes=self._counted(used) if here.sight.whole else None,
+            used_bytes=self.used_bytes,
             addresses=here.sight.addresses,
             name=(here.sight.conf or {}).get("NAME"),
             host_key=self.target.host_key,
