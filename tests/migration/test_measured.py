@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,10 @@ async def watched(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[MoveHo
 
 
 def silence_s(house: MoveHouse, ctid: int) -> float:
-    """The longest time during which it answered on neither node, by their own notes."""
+    """From its freeze on the old node to its first word on the new one, by their own notes; in between it is up there for a moment, frozen."""
     lines = [line for name in (N1, N2) for line in (house.lab.machines[name].node.folder / "answers.jsonl").read_text().splitlines()]
-    mine = sorted((line for line in map(json.loads, lines) if line["ctid"] == ctid), key=lambda line: line["at"])
-    return max(up["at"] - down["at"] for down, up in pairwise(mine) if not down["answers"] and up["answers"])
+    mine = [line for line in map(json.loads, lines) if line["ctid"] == ctid]
+    return max(line["at"] for line in mine if line["answers"]) - min(line["at"] for line in mine if not line["answers"])
 
 
 def longest(house: MoveHouse, job_id: str) -> Outage:
