@@ -209,16 +209,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_job_customer"), ["customer"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_node"), ["node"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_producer"), ["producer"], unique=False)
+        batch_op.create_index(batch_op.f("ix_job_to_node"), ["to_node"], unique=False)
         batch_op.create_index("job_container", ["container", "state"], unique=False)
         batch_op.create_index("job_due", ["state", "due_at"], unique=False)
         batch_op.create_index("job_leased", ["lease_until", "id"], unique=False)
-        batch_op.create_index(
-            "job_move",
-            ["to_node", "node", "id"],
-            unique=False,
-            sqlite_where=sa.text("to_node is not null"),
-            postgresql_where=sa.text("to_node is not null"),
-        )
 
     op.create_table(
         "login",
@@ -786,10 +780,10 @@ def downgrade() -> None:
 
     op.drop_table("node")
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.drop_index("job_move")
         batch_op.drop_index("job_leased")
         batch_op.drop_index("job_due")
         batch_op.drop_index("job_container")
+        batch_op.drop_index(batch_op.f("ix_job_to_node"))
         batch_op.drop_index(batch_op.f("ix_job_producer"))
         batch_op.drop_index(batch_op.f("ix_job_node"))
         batch_op.drop_index(batch_op.f("ix_job_customer"))
