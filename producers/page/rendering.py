@@ -29,7 +29,6 @@ class Renderer:
         )
         self._environment.filters.update(
             moment=moment,
-            clock=clock,
             seconds=seconds,
             size=as_size,
             short=short,
@@ -60,11 +59,6 @@ def moment(at: str | None) -> Markup:
     when = _read(at)
     text = f"{when:%H:%M:%S}" if when.date() == datetime.now(UTC).date() else f"{when:%Y-%m-%d %H:%M}"
     return Markup('<time datetime="{0}" title="{1} UTC">{2}</time>').format(at, f"{when:%Y-%m-%d %H:%M:%S}", text)
-
-
-def clock(at: str | None) -> str:
-    """Date and time of day, for sentences."""
-    return f"{_read(at):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def took(begun: str | None, ended: str | None) -> str:

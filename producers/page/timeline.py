@@ -95,7 +95,10 @@ def _outage(one: Mapping[str, Any]) -> Drawing:
     ]
     lanes = ["seen from outside", *["on the node"] * bool(frozen), *["not sure: the distance of the questions"] * bool(edge)]
     words = (
-        f"No answer for {gap:.3f} s" + (f", of which {frozen:.3f} s frozen" if frozen else "") + (f"; slow for {brown:.3f} s" if brown else "") + "."
+        f"No answer for {gap:.3f} s"
+        + (f"; frozen for {frozen:.3f} s by the node's own figure" if frozen else "")
+        + (f"; slow for {brown:.3f} s" if brown else "")
+        + "."
     )
     drawn = [bar for bar in bars if bar is not None]
     return Drawing(f"container {one['ctid']} on {one['node']}", drawn, scale.ticks(), lanes, len(lanes) * LANE, words)

@@ -38,8 +38,8 @@ class Made:
     hook: str = "01JD8QF3Z5X0RQ2M8B7C4E6N9T"
 
     def pages(self) -> list[str]:
-        """Every address that shows something."""
-        jobs = [f"/jobs/{job_id}" for job_id in (self.jobs or {}).values()]
+        """Every address that shows something; jobs in the states that look different."""
+        jobs = [f"/jobs/{(self.jobs or {})[state]}" for state in ("queued", "running", "done", "stuck")]
         return [*PAGES, *jobs, f"/jobs/{self.move}", f"/campaigns/{self.rollout}", f"/campaigns/{self.rollout}/report", f"/findings/{self.finding}",
                 "/containers/1001", "/nodes/n1", "/nodes/n3", f"/webhooks/{self.hook}"]  # fmt: skip
 

@@ -104,7 +104,7 @@ def test_only_who_may_act_is_offered_to(full: Page) -> None:
 def test_a_move_is_drawn_with_what_was_measured(full: Page) -> None:
     with full.enter("read") as client:
         html = client.get(f"/jobs/{full.made.move}").text
-    assert "No answer for 1.250 s, of which 0.900 s frozen; slow for 0.300 s." in html
+    assert "No answer for 1.250 s; frozen for 0.900 s by the node&#39;s own figure; slow for 0.300 s." in html
     for sort in ("gap", "freeze", "brown", "unsure", "well"):
         assert f'<rect class="{sort}"' in html
 
