@@ -34,7 +34,7 @@ class Seat:
         """Keep what goes wrong in the page."""
         self.tab.on("console", lambda line: self.said.append(f"{line.type}: {line.text}") if line.type in {"error", "warning"} else None)
         self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.tab.on("requestfailed", lambda request: None if "live" in request.url else self.said.append(f"failed: {request.url}"))
+        self.tab.on("requestfailed", self._failed)
 
     def enter(self, secret: str) -> None:
         """As a person does it."""
@@ -43,9 +43,18 @@ class Seat:
         self.tab.get_by_role("button", name="Log in").click()
         self.tab.wait_for_url(f"{self.url}/")
 
-    def faults(self) -> list[str]:
-        """What axe finds serious on the page that is shown."""
-        found = self.tab.evaluate(f"async () => {{ {AXE.read_text()}; return (await axe.run()).violations }}")
+    def _failed(self, request: Any) -> None:
+        if "ERR_ABORTED" not in (request.failure or ""):  # whoever goes on to another page leaves streams and pictures behind
+            self.said.append(f"failed: {request.url} {request.failure}")
+
+    def look_at(self, path: str) -> None:
+        """Go there; styles and scripts are in effect."""
+        self.tab.goto(f"{self.url}{path}", wait_until="domcontentloaded")
+
+    def faults(self, *rules: str) -> list[str]:
+        """What axe finds serious on the page that is shown; by these rules alone where some are named."""
+        options = {"runOnly": list(rules)} if rules else {}
+        found = self.tab.evaluate(f"async (options) => {{ {AXE.read_text()}; return (await axe.run(options)).violations }}", options)
         return [
             f"{self.tab.url}: {one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary'][:300]}"
             for one in found
