@@ -21,7 +21,7 @@ async def containers(visit: Visit) -> Response:
     """By id."""
     asked = {name: visit.asked(name) for name in FILTERS}
     page = await visit.door.get("/v1/containers", limit=100, cursor=visit.asked("cursor"), **asked)
-    if asked["text"].isdigit() and [one["ctid"] for one in page["items"]] == [int(asked["text"])]:
+    if [str(one["ctid"]) for one in page["items"]] == [asked["text"]]:
         return visit.go(f"/containers/{page['items'][0]['ctid']}")
     query = urlencode({name: value for name, value in asked.items() if value})
     return visit.show(
