@@ -124,10 +124,14 @@ async def _sit(socket: WebSocket, caller: Caller, ticket: Ticket, *, cookie: str
     master, slave = os.openpty()
     os.set_blocking(master, False)
     _resize(master, size)
-    argv = python("workers.console", str(ticket.ctid), "--by", caller.name, "--because", ticket.because)
+    argv = python("workers.console", str(ticket.ctid), f"--by={caller.name}", f"--because={ticket.because}")
     try:
         with_terminal = {**os.environ, **environment(house.settings), "TERM": "xterm-256color"}
         process = await run_in_threadpool(_start, argv, slave, with_terminal)
+    except OSError as error:
+        os.close(master)
+        await _close(socket, 1011, f"no console can be started here: {error.strerror}")
+        return
     finally:
         os.close(slave)
     log.info("console_opened", ctid=ticket.ctid, by=caller.name)

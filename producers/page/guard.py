@@ -3,9 +3,11 @@
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -83,7 +85,8 @@ def known(house: House, cookie: str) -> Caller | None:
     with house.database.read() as session:
         caller, due = logins.recognise(session, cookie, now=now)
     if caller is not None and due:
-        with house.database.write() as session:
+        # It only keeps the login from counting as idle; what is asked for shows by itself whether the database can be written.
+        with suppress(SQLAlchemyError), house.database.write() as session:
             logins.touch(session, cookie, caller, now=now)
     return caller
 

@@ -34,7 +34,7 @@ def entered(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPat
 
 
 def ticket_for(client: Any, ctid: int = 1001) -> str:
-    answer = send(client, f"/console/{ctid}")
+    answer = send(client, f"/console/{ctid}", because="-- ticket 4711")
     assert answer.status_code == 200
     assert "'nonce-" in answer.headers["content-security-policy"]
     return answer.text.split('data-ticket="')[1].split('"')[0]
@@ -69,7 +69,7 @@ def test_a_ticket_opens_one_console_for_the_login_it_was_given_to(entered: Page)
     with entered.house.database.read() as session:
         first = session.exec(select(Audit).where(col(Audit.action).startswith("console")).order_by(col(Audit.id))).first()
         assert first is not None
-        assert (first.action, first.by, first.because) == ("console open", "operate", "ticket 4711")
+        assert (first.action, first.by, first.because) == ("console open", "operate", "-- ticket 4711")
 
 
 def test_a_ticket_is_worth_nothing_after_half_a_minute(entered: Page) -> None:
