@@ -27,7 +27,6 @@ echo "postgresql+psycopg://vzq:$(cat /keys/postgres/password)@postgres/vzq" | ma
 echo "redis://:$(cat /keys/redis/password)@redis:6379/0" | made /keys/house/redis-url 0400
 # `vzq key` makes the house's secret.key as well, where there is none
 for site in fra ams; do
-    VZQ_STATE=/keys/house VZQ_SSH_KEY=/keys/$site/id_ed25519 vzq key >/keys/public/$site.pub
-    chmod 0444 /keys/public/$site.pub
+    VZQ_STATE=/keys/house VZQ_SSH_KEY=/keys/$site/id_ed25519 vzq key 2>/dev/null | made /keys/public/$site.pub 0444
 done
 echo "all keys are there"
