@@ -37,6 +37,7 @@ T = TypeVar("T")
 POLL_S = 0.5  # the safety net under the wake-up calls
 GATHER_S = 0.02  # from one round to the next: what many wake-up calls ask for goes together; a call after a quiet moment is heard at once
 CAMPAIGNS_S = 0.5  # as POLL_S, for campaigns
+GATHER_ENDS_S = 0.1  # as GATHER_S: a step reads all of a campaign's targets, and dozens of them may end in a second
 SCHEDULES_S = 1.0
 PERIODIC_S = 5.0
 WEBHOOKS_S = 0.5
@@ -126,7 +127,7 @@ class Service:
             if placed:
                 self._house.bell.wake()
             self._campaigns_alarm.wait(CAMPAIGNS_S)
-            self._stopping.wait(begun + GATHER_S - self._house.clock.monotonic())
+            self._stopping.wait(begun + GATHER_ENDS_S - self._house.clock.monotonic())
 
     def _periodic(self) -> None:
         while not self._stopping.wait(PERIODIC_S):

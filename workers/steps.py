@@ -44,6 +44,7 @@ class Step(Generic[S]):
     command: Callable[[S], Command]
     holds: Callable[[S], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
     locks: bool = True  # the command takes the container's lock
+    unseen: bool = False  # what it does no look shows, so none is taken behind it; goes with `holds=None`
     stoppable: bool = False  # a cancel may end the command with all its processes: what it leaves half done is what undo expects
     critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
     unless: Callable[[], bool] | None = None  # not taken where this holds: what it depends on is known only once earlier steps have ended
@@ -156,6 +157,8 @@ async def _bring_about(step: Step[S], direction: Direction, sight: S, journal: J
         answer = await _begin(node, begun, command, journal)
         if answer is not None:
             journal.ended(begun, _judged(node, command, answer, begun, journal))
+            if step.unseen:
+                return sight
         sight = await node.look()
         if answer is not None and not _holds(step, direction, sight, journal):
             raise Unexpected(

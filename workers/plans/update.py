@@ -42,7 +42,7 @@ def update(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         do.append(snapshots.take())
     if order.health is not None and order.health.services:
         do += [run.inside("services", services.SCRIPT), Wait("services-known", run.services_known, AT_ONCE)]
-    do += [replace(subject.step("script", run.command, None), locks=False), Wait("verdict", run.verdict, AT_ONCE)]
+    do += [replace(subject.step("script", run.command, None), locks=False, unseen=True), Wait("verdict", run.verdict, AT_ONCE)]
     if order.reboot is not Reboot.NEVER:
         do += run.restart()
     if order.health is not None:
@@ -81,7 +81,7 @@ class _Run:
     def inside(self, name: str, text: str) -> Step:
         """A step of ours inside that changes nothing, but is asked once: its answer is how it was before."""
         command = self.driver.run_script(self.subject.ct, inside.Script(text, timeout=PATIENCE), self.job)
-        return replace(self.subject.step(name, lambda _: command, None), locks=False)
+        return replace(self.subject.step(name, lambda _: command, None), locks=False, unseen=True)
 
     # -- may it be touched ------------------------------------------------------------------------------------------
 
