@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from sqlmodel import col, select
 from typer.testing import CliRunner, Result
 
 from models.fleet import Container, ContainerState
+from models.house import Beat, Worker
 from models.inside import ExecResult
 from models.jobs import Job
+from models.kinds import FAMILIES
 from models.lifecycle import Cause, State
 from models.signatures import met
 from producers.campaigns.campaigner import Campaigner
@@ -70,6 +73,9 @@ def doors(lite: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
     monkeypatch.setenv("VZQ_BY", "admin")
     monkeypatch.setenv("COLUMNS", "300")
     with lite.house.database.write() as session:
+        ever = lite.house.clock.now() + timedelta(days=1)  # service and worker are alive: nobody complains of them, however slow this machine is
+        session.add(Beat(name="dispatcher", at=ever))
+        session.add(Worker(name="w", site="main", host="h", slots=dict.fromkeys(FAMILIES, 8), started_at=ever, seen_at=ever))
         for ctid in range(1001, 1005):
             fields: dict[str, Any] = {"node": f"n{ctid % 2 + 1}", "site": "main", "state": ContainerState.PRESENT, "hostname": f"ct{ctid}"}
             session.add(Container(ctid=ctid, since=NOON, job_id=f"{ctid:026}", **fields))

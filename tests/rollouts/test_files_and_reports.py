@@ -112,8 +112,8 @@ def test_bars_fit_the_screen_and_hide_no_outcome() -> None:
     screen = io.StringIO()
     bars = Bars(Console(file=screen, force_terminal=True, color_system=None, width=120, height=24, highlight=False))
     bars.show(campaign, targets, [], None)
-    bars.close()
     drawn = [line for line in screen.getvalue().splitlines() if line.strip()]
+    bars.close()
     assert "90 ok  0 unreachable  1 failed  9 in flight  of 100" in drawn[-1]
     assert any(line.startswith("canaries") and "3/3" in line for line in drawn)
     assert any("failed: web90: no space left" in line for line in drawn)
