@@ -1,8 +1,6 @@
 """A real browser: Debian's Chromium, driven by Playwright; everything it says in its console is kept."""
 
 import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,16 +58,3 @@ class Seat:
             for one in found
             if one["impact"] in SERIOUS
         ]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One browser for all tests of this process."""
-    found = shutil.which("chromium")
-    if found is None:
-        missing("chromium (Debian: chromium)")
-    api = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__("playwright.sync_api", fromlist=["sync_api"])
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()

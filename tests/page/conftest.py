@@ -1,5 +1,6 @@
 """The page on a real port, over a real database, and people who are logged in."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from models.vault import make_key_file
 from producers.house import House, open_house
 from tests.api.conftest import Api, serve
 from tests.page import full_house
+from tests.page.browser import FLAGS, missing
 
 FORM_KEY = re.compile(r'name="form_key" value="([0-9a-f]{64})"')
 
@@ -90,3 +92,16 @@ def full(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for api in serve(house):
         yield Page(api, full_house.furnish(house))
     house.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of this process."""
+    found = shutil.which("chromium")
+    if found is None:
+        missing("chromium (Debian: chromium)")
+    api = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__("playwright.sync_api", fromlist=["sync_api"])
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()

@@ -12,7 +12,7 @@ from models.fleet import Container, ContainerState
 from models.jobs import Job
 from models.lifecycle import State
 from producers.rollouts.start import start
-from tests.page.browser import Seat, chromium  # noqa: F401 - a fixture
+from tests.page.browser import Seat
 from tests.page.conftest import Page
 from tests.rollouts.specs import make_spec
 
@@ -21,7 +21,7 @@ BAD = (17, 130, 271)
 
 
 @pytest.fixture
-def context(chromium: Any) -> Iterator[Any]:  # noqa: F811 - the fixture
+def context(chromium: Any) -> Iterator[Any]:
     opened = chromium.new_context(viewport={"width": 1280, "height": 900})
     yield opened
     opened.close()
@@ -114,7 +114,7 @@ def test_a_list_of_jobs_is_renewed_under_the_readers_eyes(page: Page, context: A
     assert before.said == []
 
 
-def test_nothing_serious_is_in_the_way_of_anybody(full: Page, chromium: Any) -> None:  # noqa: F811 - the fixture
+def test_nothing_serious_is_in_the_way_of_anybody(full: Page, chromium: Any) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     before = seat(full, context, "admin")
     faults = []
@@ -126,7 +126,7 @@ def test_nothing_serious_is_in_the_way_of_anybody(full: Page, chromium: Any) -> 
     assert before.said == []
 
 
-def test_every_page_fits_a_phone_and_can_be_read_in_the_dark(full: Page, chromium: Any) -> None:  # noqa: F811 - the fixture
+def test_every_page_fits_a_phone_and_can_be_read_in_the_dark(full: Page, chromium: Any) -> None:
     context = chromium.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True, color_scheme="dark")
     before = seat(full, context, "admin")
     faults, wide = [], []

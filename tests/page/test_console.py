@@ -18,7 +18,7 @@ from producers.api.settings import ApiSettings
 from tests.api.conftest import serve
 from tests.api.test_rollouts import containers
 from tests.inside.conftest import Crowd
-from tests.page.browser import Seat, chromium  # noqa: F401 - a fixture
+from tests.page.browser import Seat
 from tests.page.conftest import Page, opened, send
 
 
@@ -95,7 +95,7 @@ def crowd() -> Iterator[Crowd]:
             lab.close()
 
 
-def test_what_is_typed_in_the_browser_runs_inside(chromium: Any, crowd: Crowd) -> None:  # noqa: F811 - the fixture
+def test_what_is_typed_in_the_browser_runs_inside(chromium: Any, crowd: Crowd) -> None:
     with crowd.house.database.write() as session:
         now = crowd.house.clock.now()
         _, secret = tokens.create(session, name="alice", scope=Scope.OPERATE, customer=None, expires_at=None, now=now, by="test")
