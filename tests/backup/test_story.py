@@ -76,7 +76,7 @@ class Survivor:
         else:
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
                 connection.execute("create database again")
-            url = re.sub(r"/story_\d+\?", "/again?", url)
+            url = re.sub(r"/story_\w+\?", "/again?", url)
         for path in (place.folder / "vzq.sqlite", place.folder / "secret.key", place.folder / "ssh" / "id_ed25519"):
             path.unlink(missing_ok=True)
         place.processes["redis"], redis = servers.start_redis(bells)
@@ -174,7 +174,9 @@ def test_a_house_comes_back_an_hour_behind_its_nodes(survivor: Survivor) -> None
 
     # Nothing that was there has been touched, and nothing is there twice.
     since = [call for call in survivor.calls() if call not in before]
-    assert [call["argv"] for call in since if call["ctid"] not in made and call["command"] != "exec2"] == []  # a create asks whether it executes
+    asked = [["vzmigrate"]]  # a node is asked for its usage when it is looked at
+    effects = [call["argv"] for call in since if call["ctid"] not in made and call["command"] != "exec2"]  # a create asks whether it executes
+    assert [argv for argv in effects if argv not in asked] == []
     addresses = survivor.addresses()
     assert len(addresses) == len(set(addresses))
     assert place.running()[left_alone] == place.running()[held] == 1

@@ -1,5 +1,6 @@
 """One simulated node with a container of each family, and the script run in them as a worker runs it."""
 
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +38,7 @@ class Ward:
         """What came of it; the whole output is kept in `said`."""
         script = upgrade(Packages(**action), proxy=proxy, check=check, patience=timedelta(seconds=patience_s))
         command = Vzctl().run_script(self.ctids[family], script, JOB)
-        answer = await self.remote.run(" ".join(command.argv), stdin=command.stdin)
+        answer = await self.remote.run(shlex.join(command.argv), stdin=command.stdin)
         self.said = answer.out + answer.err
         self.told = Vzctl().told(Finished(answer.code or 0, answer.out, answer.err))
         return report(answer.out)

@@ -133,18 +133,14 @@ def test_a_mirror_that_has_gone_is_named(place: Place) -> None:
 def test_a_lock_that_another_one_holds_is_named(place: Place) -> None:
     place.offer("sim-b", "2", post="until [ -e /go ]; do sleep 1; done")
     words = ["-y", "upgrade"] if place.family == "dnf" else ["-n", "up"]
-    other = subprocess.Popen(
-        [str(place.folder / "bin" / place.family), *words],
-        env=place.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    said = place.folder / "said"
+    with said.open("wb") as out:
+        argv = [str(place.folder / "bin" / place.family), *words]
+        other = subprocess.Popen(argv, env=place.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
         while subprocess.run(["pgrep", "-g", str(other.pid), "-f", "sleep"], check=False, capture_output=True).returncode:
-            assert time.monotonic() < deadline
+            assert other.poll() is None and time.monotonic() < deadline, said.read_text()
             time.sleep(0.2)
         place.offer("sim-a", "2")
         told = place.upgrade()
