@@ -90,7 +90,9 @@ def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
             shutil.copy(library, target)
     for folder in ("repos", "root/etc/zypp/repos.d"):
         (tmp_path / folder / "local.repo").write_text(REPOSITORY.format(folder=tmp_path / "repo"))
-    where = {"dnf": f"--installroot={made.root} --setopt=reposdir={tmp_path}/repos --releasever=9", "zypper": f"--root {made.root} --no-gpg-checks"}
+    # --refresh: dnf takes metadata of the same second for new enough.
+    dnf = f"--installroot={made.root} --refresh --setopt=reposdir={tmp_path}/repos --releasever=9"
+    where = {"dnf": dnf, "zypper": f"--root {made.root} --no-gpg-checks"}
     tools = {"apt-get": NO_SUCH, "dnf": NO_SUCH, "yum": NO_SUCH, "rpm": f'#!/bin/sh\nexec /usr/bin/rpm --root {made.root} "$@"\n'}
     tools[made.family] = f'#!/bin/sh\nexec /usr/bin/{made.family} {where[made.family]} "$@"\n'
     for name, text in tools.items():
@@ -140,7 +142,8 @@ def test_a_lock_that_another_one_holds_is_named(place: Place) -> None:
     try:
         deadline = time.monotonic() + 60
         while subprocess.run(["pgrep", "-g", str(other.pid), "-f", "sleep"], check=False, capture_output=True).returncode:
-            assert other.poll() is None and time.monotonic() < deadline, said.read_text()
+            assert other.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
             time.sleep(0.2)
         place.offer("sim-a", "2")
         told = place.upgrade()
