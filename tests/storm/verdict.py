@@ -143,7 +143,7 @@ def _differs(driver: Vzctl, sight: Sight, row: Container, addresses: list[str], 
         f"its names are not {identity_of(row)}: {sight.conf}": not row.plan or driver.has_identity(sight, identity_of(row)),
         f"its addresses are {sight.addresses}, not {addresses}": sorted(sight.addresses) == addresses,
         f"it runs with {live.get(row.ctid)}, not with {addresses}": live.get(row.ctid, []) == (addresses if up else []),
-        "who may start it": (driver.has_onboot(sight, onboot=up) if row.plan else driver.has_onboot(sight, onboot=True) is up)
+        "who may start it": driver.has_onboot(sight, onboot=True) is up  # an adopted one's conf may be silent about it
         and driver.has_disabled(sight, disabled=row.standing in (Standing.SUSPENDED, Standing.TERMINATED)),
     }
     return (what for what, same in agree.items() if not same)
