@@ -44,7 +44,13 @@ class Peer:
         except (asyncssh.Error, OSError, BadOption, ValueError) as error:
             return Said(FAILED, err=f"ssh: connect to host {self.host}: {error}\n")
         try:
-            done = await connection.run(command, input=given, encoding=None)
+            process = await connection.create_process(command, input=given, encoding=None)
+            done = await process.wait()
+        except (asyncssh.ChannelOpenError, ConnectionError) as error:
+            if connection is not self._master:
+                return Said(FAILED, err=f"ssh: {self.host}: {error}\n")
+            self._master = None  # the shared connection has died: ssh opens another one
+            return await self.run(command, given=given)
         except (asyncssh.Error, OSError) as error:
             return Said(FAILED, err=f"ssh: {self.host}: {error}\n")
         finally:

@@ -207,7 +207,11 @@ async def test_a_cut_link_ends_the_copy_in_the_middle_and_the_next_one_cleans_up
         await pair.a.ctl("fault", command="rsync", action="hold", phase="sent")
         move = asyncio.create_task(moved(pair.a, f"{mux} 10.99.0.12 207"))
         await pair.a.ctl("held", wait_s=20)
+        while not (await pair.b.ctl("ps"))["commands"]:  # the other end may just be coming up
+            await asyncio.sleep(0.01)
         await pair.b.ctl("cut")
+        while (await pair.b.ctl("ps"))["commands"]:  # it still writes what had come over
+            await asyncio.sleep(0.01)
         await pair.a.ctl("release")
         assert (await move).code == 6
         assert not (pair.b.root / "vz/private/207").exists()
