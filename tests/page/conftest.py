@@ -94,9 +94,9 @@ def full(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     house.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests of this process."""
+    """One browser for the tests of the page. It keeps an event loop in this thread, so nothing asynchronous may run before it is closed."""
     found = shutil.which("chromium")
     if found is None:
         missing("chromium (Debian: chromium)")
