@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workers.commands import Finished
@@ -43,6 +43,7 @@ def test_where_nobody_knows_the_size_each_gib_is_told() -> None:
     assert told(Hearing(100), (COPY, 0), (COPY, 50 << 20)) == ["vzmigrate: Syncing private"]  # it was counted wrong
 
 
+@example([0, 1, GIB + 1], 1)  # far more goes than was counted
 @given(st.lists(st.integers(0, 2 * GIB), max_size=30).map(sorted), st.one_of(st.none(), st.integers(1, GIB)))
 def test_how_far_it_is_never_goes_back_nor_into_the_next_stage(sent: list[int], total: int | None) -> None:
     hearing = Hearing(total)

@@ -48,13 +48,14 @@ class Hearing:
         if heard.sent_bytes - self._told_bytes < least:
             return None
         self._told_bytes = heard.sent_bytes
-        return self._far(heard, total), f"{heard.stage}: {_amount(heard.sent_bytes, total)}"
+        return self._far(heard), f"{heard.stage}: {_amount(heard.sent_bytes, total)}"
 
-    @staticmethod
-    def _far(heard: Heard, total: int | None) -> float:
+    def _far(self, heard: Heard) -> float:
         here = STAGES[heard.stage]
+        if heard.stage != COPY or not self._total:
+            return here
         following = min((far for far in STAGES.values() if far > here), default=1.0)
-        return here + (following - here) * min(1.0, heard.sent_bytes / total) if total else here
+        return here + (following - here) * min(1.0, heard.sent_bytes / self._total)
 
 
 def _amount(sent: int, total: int | None) -> str:
