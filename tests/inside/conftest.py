@@ -1,3 +1,4 @@
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,15 @@ class Crowd(Lab):
             return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
         except OSError:
             return False
+
+    def commands_inside(self, ctid: int) -> set[bytes]:
+        """The command lines that run in this container."""
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or it is another user's
+                if (process / "cwd").samefile(self.inside(ctid)):
+                    found.add((process / "cmdline").read_bytes())
+        return found
 
     def inside(self, ctid: int) -> Path:
         """The container's root, as the simulator keeps it."""

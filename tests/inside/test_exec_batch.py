@@ -1,7 +1,5 @@
 """Commands in containers, with real processes: service, worker, sshd and the shells on the simulated node."""
 
-import time
-
 from sqlmodel import select
 
 from models.inside import ExecResult, Visit
@@ -83,8 +81,7 @@ def test_a_second_command_waits_for_the_first_inside(crowd: Crowd) -> None:
     first = crowd.run("rm -f go2; echo a >>order; until [ -e go2 ]; do sleep 0.1; done; echo b >>order", ctids=one)
     crowd.until((crowd.inside(one[0]) / "order").exists, "the first to begin")
     second = crowd.run("echo c >>order", ctids=one)
-    crowd.until(lambda: crowd.job(second).state == State.RUNNING, "the second to begin")
-    time.sleep(0.5)  # it must have had its chance to be wrong
+    crowd.until(lambda: b"sleep\x001\x00" in crowd.commands_inside(one[0]), "the second to sleep before the lock")
     (crowd.inside(one[0]) / "go2").touch()
     crowd.ended(first, second)
     assert (crowd.inside(one[0]) / "order").read_text() == "a\nb\nc\n"

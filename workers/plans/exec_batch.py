@@ -116,6 +116,8 @@ class Batch(Errand[ExecBatch]):
                 job_id=self._claim.job.id, ctid=ctid, outcome=ended.outcome, code=ended.code, why=ended.why,
                 output=text, seconds=took / 100, at=self._clock.now(),
             )  # fmt: skip
+        if at != len(body):
+            raise Unexpected(f"vzq-exec results on {self._link.node} sent {len(body)} bytes, not {at}", signature="vzq-exec results")
 
     def _seen(self, session: Session) -> int:
         return len(session.exec(select(ExecResult.ctid).where(ExecResult.job_id == self._claim.job.id)).all())
