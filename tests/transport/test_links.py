@@ -7,6 +7,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -241,6 +242,20 @@ async def test_who_gives_up_while_connecting_does_not_take_it_from_the_others(se
     first.cancel()
     assert (await second).out == "x\n"
     assert server.logins == 1
+
+
+async def test_who_asks_in_the_moment_a_connection_comes_up_gets_it(server: Server, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = links.to(server.address)
+    connect, company = asyncssh.connect, []
+
+    async def connect_and_ask(*given: Any, **how: Any) -> asyncssh.SSHClientConnection:
+        connection = await connect(*given, **how)
+        company.append(asyncio.create_task(link.run(["echo", "second"], timeout=SOON)))  # its turn comes as soon as this one has ended
+        return connection
+
+    monkeypatch.setattr(asyncssh, "connect", connect_and_ask)
+    assert (await link.run(["echo", "first"], timeout=SOON)).out == "first\n"
+    assert (await company[0]).out == "second\n"
 
 
 async def test_an_idle_connection_is_closed_and_opened_again(server: Server, key_file: Path) -> None:

@@ -99,7 +99,7 @@ class NodeLink:
         self._address = address
         self._wires: list[_Wire] = []
         self._line: deque[asyncio.Future[None]] = deque()  # who waits for a channel
-        self._connecting: asyncio.Task[_Wire] | None = None
+        self._connecting: asyncio.Task[NodeFault | None] | None = None
         self._failures = 0
         self._not_before = 0.0  # by the monotonic clock
         self._fault: NodeFault | None = None  # what the last attempt to connect ended with
@@ -148,8 +148,9 @@ class NodeLink:
     async def close(self) -> None:
         """Close the connections; a later `run` opens a new one."""
         if self._connecting:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+            connecting, self._connecting = self._connecting, None  # one that had not begun cannot do it itself
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
         wires, self._wires = self._wires, []
         for wire in wires:
             wire.retired = True
@@ -223,27 +224,31 @@ class NodeLink:
             wait_s = self._not_before - self._links.clock.monotonic()
             if self._fault and wait_s > 0:
                 raise self._again(self._fault, timedelta(seconds=wait_s))
-            self._connecting = asyncio.create_task(self._connect())
-            self._connecting.add_done_callback(self._connect_ended)
+            self._connecting = asyncio.create_task(self._try_to_connect())
         # Shielded: who gives up waiting must not take the connection from the others.
-        await asyncio.shield(self._connecting)
+        if fault := await asyncio.shield(self._connecting):
+            raise fault
 
-    def _connect_ended(self, task: "asyncio.Task[_Wire]") -> None:
-        self._connecting = None
-        while self._line:
-            self._next_turn()
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self._wires.append(task.result())
-            self._rest(task.result())
-            self._fault, self._failures = None, 0
-        elif isinstance(error, NodeFault):
+    async def _try_to_connect(self) -> NodeFault | None:
+        # The task itself keeps what came of it: who finds it ended finds the connection too. Were that left to a callback,
+        # who looks in between would look again and again without ever letting the loop come to the callback.
+        try:
+            wire = await self._connect()
+        except NodeFault as fault:
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10)) * self._links.rng.uniform(0.5, 1.0)
-            error.after = timedelta(seconds=pause_s)
-            self._fault, self._failures = error, self._failures + 1
+            fault.after = timedelta(seconds=pause_s)
+            self._fault, self._failures = fault, self._failures + 1
             self._not_before = self._links.clock.monotonic() + pause_s
+            return fault
+        else:
+            self._wires.append(wire)
+            self._rest(wire)
+            self._fault, self._failures = None, 0
+            return None
+        finally:
+            self._connecting = None
+            while self._line:
+                self._next_turn()
 
     def _again(self, fault: NodeFault, after: timedelta) -> NodeFault:
         why = f"{fault.why} (not tried again yet; next attempt in {after.total_seconds():.1f} s)"
