@@ -256,7 +256,7 @@ def test_the_figure_of_vzmigrate_is_read_from_its_newest_run(node: Bench) -> Non
 def test_what_the_moves_rsync_has_written_is_told_and_nothing_twice(node: Bench) -> None:
     shell = f"ssh -i {node.root}/var/lib/vzq/move/{MOVE}/key"
     script = "import time; time.sleep(60)"
-    of_rsync = subprocess.Popen(["python3", "-c", script, "rsync", "-e", shell], env=node.env)
+    of_rsync = subprocess.Popen([sys.executable, "-c", script, "rsync", "-e", shell], env=node.env)
     of_ssh = subprocess.Popen(["ssh", "-c", script, shell, "rsync", "--server"], executable=sys.executable, env=node.env)
     try:
         for pid, much in ((of_rsync.pid, 123456789012), (of_ssh.pid, 123456789077)):
@@ -272,8 +272,8 @@ def test_what_the_moves_rsync_has_written_is_told_and_nothing_twice(node: Bench)
 def test_what_is_left_of_a_killed_vzmigrate_ends_and_nobody_elses(node: Bench) -> None:
     environment = node.env
     ours = subprocess.Popen(["sh", "-c", f"exec sleep 60 # -i {node.root}/var/lib/vzq/move/{MOVE}/key"], env=environment)
-    ours_too = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", f"{node.root}/var/lib/vzq/move/{MOVE}/key"], env=environment)
-    theirs = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", f"{node.root}/var/lib/vzq/move/{OTHER}/key"], env=environment)
+    ours_too = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{node.root}/var/lib/vzq/move/{MOVE}/key"], env=environment)
+    theirs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{node.root}/var/lib/vzq/move/{OTHER}/key"], env=environment)
     try:
         assert look(node).left
         mv(node, "quiet", "101", MOVE)
