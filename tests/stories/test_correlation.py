@@ -11,8 +11,8 @@ import pytest
 from sqlmodel import col, select
 
 from models.access import Audit, Scope
+from models.campaigns import Campaign
 from models.jobs import Event, Job
-from models.lifecycle import State
 from producers import tokens
 from producers.api.server import ApiServer
 from producers.api.settings import ApiSettings
@@ -89,10 +89,11 @@ def test_the_jobs_of_a_campaign_carry_the_request_that_began_it(one_place: Place
 
     def over() -> list[Job]:
         with one_place.house.database.read() as session:
-            jobs = session.exec(select(Job).where(Job.campaign == begun.json()["id"])).all()
-        return [job for job in jobs if job.state is State.DONE]
+            if not session.get_one(Campaign, begun.json()["id"]).over:
+                return []
+            return list(session.exec(select(Job).where(Job.campaign == begun.json()["id"])).all())
 
-    one_place.until(over, "the roll-out's jobs")
+    one_place.until(over, "the roll-out's end")
     assert {job.request for job in over()} == {OTHER}
     listed = api.get("/v1/jobs", params={"request": OTHER}).json()["items"]
     assert {one["id"] for one in listed} == {job.id for job in over()}
