@@ -25,6 +25,7 @@ from tests.bench.surroundings import Installation, Place, started, wait_until
 
 BATCH = 100  # as `vzq order file --partial` places them: a transaction each
 POLL_S = 0.01
+HOW = ("in batches", "one by one")
 DRAMATIQ, PROCRASTINATE = "dramatiq", "procrastinate"
 
 
@@ -37,9 +38,9 @@ class Contest:
 
 
 def run(place: Place, rounds: int, *, jobs: int, singly: int) -> Report:
-    """`jobs` in batches and `singly` one by one, in each round and for each contender."""
+    """`jobs` in batches and then `singly` one by one, in each round and for each contender."""
     report = Report("durable", f"{jobs} no-op jobs in batches of {BATCH}, {singly} one by one; one worker process each")
-    contenders: dict[str, Callable[[int], AbstractContextManager[Contest]]] = {
+    contenders: dict[str, Callable[[], AbstractContextManager[Contest]]] = {
         DRAMATIQ: partial(_dramatiq, place),
         "vzq on sqlite": partial(_ours, place, "sqlite"),
     }
@@ -49,13 +50,11 @@ def run(place: Place, rounds: int, *, jobs: int, singly: int) -> Report:
         contenders[PROCRASTINATE] = partial(_procrastinate, place)
     except servers.Missing as missing:
         report.notes.append(f"POSTGRESQL IS NOT MEASURED: {missing}")
-    for batch, number, how in ((BATCH, jobs, "in batches"), (1, singly, "one by one")):
-        found = interleaved({name: partial(_race, opened, number, batch) for name, opened in contenders.items()}, rounds)
-        for figure in (f"jobs/s, {how}", f"enqueued/s, {how}"):
-            for name, series in found.items():
-                against = "" if name == DRAMATIQ else DRAMATIQ
-                report.add(name, figure, [one[figure.split(",")[0]] for one in series], against=against)
-    figure = "jobs/s, in batches"
+    found = interleaved({name: partial(_both, opened, jobs, singly) for name, opened in contenders.items()}, rounds)
+    for figure in (f"{what}, {how}" for how in HOW for what in ("jobs/s", "enqueued/s")):
+        for name, series in found.items():
+            report.add(name, figure, [one[figure] for one in series], against="" if name == DRAMATIQ else DRAMATIQ)
+    figure = f"jobs/s, {HOW[0]}"
     for name in contenders:
         if name.startswith("vzq"):
             report.targets.append(Target(f"{name} against bare dramatiq", report.ratio(name, DRAMATIQ, figure), 0.35, "at least"))
@@ -67,19 +66,27 @@ def run(place: Place, rounds: int, *, jobs: int, singly: int) -> Report:
     return report
 
 
-def _race(opened: Callable[[int], AbstractContextManager[Contest]], number: int, batch: int) -> dict[str, float]:
-    with opened(batch) as contest:
-        begun = time.perf_counter()
-        for first in range(0, number, batch):
-            contest.enqueue(range(first, min(first + batch, number)))
-        placed = time.perf_counter()
-        wait_until(contest.drained, "the last job's end", patience_s=300, every_s=POLL_S)
-        ended = time.perf_counter()
+def _both(opened: Callable[[], AbstractContextManager[Contest]], jobs: int, singly: int) -> dict[str, float]:
+    with opened() as contest:
+        return {
+            f"{what}, {how}": value
+            for how, number, batch in ((HOW[0], jobs, BATCH), (HOW[1], singly, 1))
+            for what, value in _race(contest, number, batch).items()
+        }
+
+
+def _race(contest: Contest, number: int, batch: int) -> dict[str, float]:
+    begun = time.perf_counter()
+    for first in range(0, number, batch):
+        contest.enqueue(range(first, min(first + batch, number)))
+    placed = time.perf_counter()
+    wait_until(contest.drained, "the last job's end", patience_s=300, every_s=POLL_S)
+    ended = time.perf_counter()
     return {"jobs/s": number / (ended - begun), "enqueued/s": number / (placed - begun)}
 
 
 @contextmanager
-def _ours(place: Place, engine: str, _batch: int) -> Iterator[Contest]:
+def _ours(place: Place, engine: str) -> Iterator[Contest]:
     place.empty_redis()
     with closing(place.installation(engine, VZQ_WORKER_SLOTS="200")) as installation, installation.running():
         place_orders(installation, 20)  # everybody has seen a job, as the rivals' workers have in a moment
@@ -97,7 +104,7 @@ def place_orders(installation: Installation, number: int) -> None:
 
 
 @contextmanager
-def _dramatiq(place: Place, _batch: int) -> Iterator[Contest]:
+def _dramatiq(place: Place) -> Iterator[Contest]:
     place.empty_redis()
     broker = RedisBroker(url=place.redis_url)
     actor = dramatiq.Actor(lambda _number: None, broker=broker, actor_name="nothing", queue_name="default", priority=0, options={})
@@ -121,7 +128,7 @@ def _dramatiq(place: Place, _batch: int) -> Iterator[Contest]:
 
 
 @contextmanager
-def _procrastinate(place: Place, batch: int) -> Iterator[Contest]:
+def _procrastinate(place: Place) -> Iterator[Contest]:
     conninfo = place.empty_postgres(f"rival{time.monotonic_ns()}").replace("+psycopg", "")
     with ExitStack() as stack:
         app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=conninfo))
@@ -137,7 +144,7 @@ def _procrastinate(place: Place, batch: int) -> Iterator[Contest]:
             return row is not None and row[0] == 0
 
         def defer(numbers: Sequence[int]) -> None:
-            if batch == 1:
+            if len(numbers) == 1:
                 task.defer(number=numbers[0])
             else:
                 task.batch_defer(*({"number": number} for number in numbers))
