@@ -93,9 +93,9 @@ def test_worker_and_service_are_replaced_while_twenty_creates_run(one_place: Pla
 
 
 def test_a_create_that_is_cancelled_while_it_unpacks_is_stopped_on_the_node(one_place: Place) -> None:
+    one_place.ctl("n3", "fault", command="create", action="hang")
     (job_id,) = one_place.containers(1, node="n3")
     ctid = one_place.job(job_id).ctid
-    one_place.ctl("n3", "fault", command="create", action="hang", ctid=ctid)
     one_place.until(lambda: one_place.job(job_id).step == "make", "the container being made")
     begun = time.monotonic()
     with one_place.house.database.write() as session:
