@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,22 @@ class Lab:
         self.processes[name].send_signal(number)
         self.processes[name].wait()
         self.start(name, {"service": "producers.service", "worker": "workers.main"}[name])
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP, but not in the middle of a transaction: nobody can take SQLite's lock from a stopped process (models/database.py)."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+        while not self._is_free(within_s=1):
+            self.processes[name].send_signal(signal.SIGCONT)
+            assert self._is_free(within_s=20), "somebody else keeps SQLite's lock"
+            self.processes[name].send_signal(signal.SIGSTOP)
+
+    def _is_free(self, *, within_s: float) -> bool:
+        with closing(sqlite3.connect(self.folder / "vzq.sqlite", timeout=within_s)) as database:
+            try:
+                database.execute("begin immediate")
+            except sqlite3.OperationalError:
+                return False
+        return True
 
     def close(self) -> None:
         self.house.close()

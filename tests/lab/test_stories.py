@@ -141,7 +141,8 @@ def test_a_service_killed_in_the_middle_changes_nothing(lab: Lab) -> None:
 def test_a_worker_frozen_beyond_its_lease_doubles_nothing_when_it_thaws(lab: Lab) -> None:
     jobs = [lab.create() for _ in range(4)]
     lab.until(lambda: any(lab.job(job).begun for job in jobs), "something to be begun")
-    lab.processes["worker"].send_signal(signal.SIGSTOP)
+    lab.freeze("worker")
+    assert any(lab.job(job).worker for job in jobs)
     lab.start("other", "workers.main")
     try:
         ended = lab.ended(*jobs)
