@@ -16,7 +16,6 @@ ONLINE = (
 )  # fmt: skip
 OFFLINE = ("connect", "first-rsync", "stop", "second-rsync", "start", "clean-up", "keep")
 PHASES = {"online": ONLINE, "offline": OFFLINE}
-FROZEN = ONLINE[4:10]
 EARLY = {"connect", "config", "private-dir", "first-rsync"}  # the container has noticed nothing
 
 pytestmark = pytest.mark.timeout(300)  # a container for each phase; the mishap strikes them all at once
@@ -90,7 +89,7 @@ async def test_one_copy_runs_whatever_happens_in_each_phase(pair: MoveHouse, mis
 @pytest.mark.parametrize("mishap", [vzmigrate_is_killed, the_source_crashes], ids=lambda mishap: mishap.__name__)
 async def test_a_frozen_container_of_an_openvz_kernel_goes_on(pair: MoveHouse, mishap: Mishap) -> None:
     await openvz(pair)
-    moves = await each_moving(pair, "online", FROZEN)
+    moves = await each_moving(pair, "online", ONLINE[4:])
     await mishap(pair)
     for ctid, job in moves.values():
         await pair.story_of(job, State.DONE)
