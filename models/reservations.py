@@ -127,9 +127,20 @@ def give_back(session: Session, job: Job, *, now: datetime, foreign: bool = Fals
             session.add(address)
         else:
             session.delete(address)
-    if job.kind == "rename-container" and container.name == job.target.get("name"):
-        container.name = job.target.get("was")
-        session.add(container)
+    if job.kind == "rename-container":
+        _take_back_name(session, job, container)
+
+
+def _take_back_name(session: Session, job: Job, container: Container) -> None:
+    """The container is named as before; a rename behind this one would go back to the name that it never got."""
+    name, was = job.target.get("name"), job.target.get("was")
+    renames = select(Job).where(Job.ctid == job.ctid, Job.kind == job.kind, Job.id != job.id, col(Job.ended_at).is_(None))
+    behind = [other for other in session.exec(renames.with_for_update()) if other.target.get("was") == name]
+    for other in behind:
+        other.target = {**other.target, "was": was}
+    if not behind and container.name == name:
+        container.name = was
+    session.add_all([container, *behind])
 
 
 def leave(session: Session, job: Job) -> None:

@@ -156,6 +156,29 @@ async def test_a_name_that_a_stranger_has_on_the_node_is_refused_and_the_old_one
     await house.agrees(ctid)
 
 
+async def test_after_two_renames_in_line_that_fail_the_name_is_the_first_one_again(house: VerbHouse) -> None:
+    ctid = await house.create(name="web")
+    await house.ctl("stranger", ctid=900, name="mail")
+    await house.ctl("stranger", ctid=901, name="news")
+    jobs = [house.place("rename-container", ctid, name=name) for name in ("mail", "news")]
+    assert [(await house.ended(job)).state for job in jobs] == [State.FAILED, State.FAILED]
+    row = house.row(ctid)
+    assert row is not None
+    assert row.name == "web"
+    await house.agrees(ctid)
+
+
+async def test_a_rename_behind_one_that_failed_is_carried_out(house: VerbHouse) -> None:
+    ctid = await house.create(name="web")
+    await house.ctl("stranger", ctid=900, name="mail")
+    jobs = [house.place("rename-container", ctid, name=name) for name in ("mail", "shop")]
+    assert [(await house.ended(job)).state for job in jobs] == [State.FAILED, State.DONE]
+    row = house.row(ctid)
+    assert row is not None
+    assert row.name == "shop"
+    await house.agrees(ctid)
+
+
 async def test_a_password_is_refused_clearly_while_it_is_shut_down(house: VerbHouse) -> None:
     ctid = await house.create()
     await house.ctl("halt", ctid=ctid)
