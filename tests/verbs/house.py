@@ -214,7 +214,8 @@ class VerbHouse:
             self._woken.clear()
             self.dispatcher.go_round()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), 0.25 if self.tasks else 0.05)
+                async with asyncio.timeout(0.25 if self.tasks else 0.05):  # wait_for loses a cancel that comes with the call (Python 3.11)
+                    await self._woken.wait()
             if not self.tasks:
                 self._hurry()
 
