@@ -26,7 +26,7 @@ check: $(VENV)/.develops  ## lint, types, import contracts and the quick tests; 
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q -m quick $(ARGS)
+	$(BIN)/python -m pytest -q -m quick -n $(AT_ONCE) $(ARGS)
 
 test: $(VENV)/.develops  ## the whole suite, against real Redis, SQLite and PostgreSQL (ARGS="-k sentence")
 	$(BIN)/python -m pytest -q -n $(AT_ONCE) $(ARGS)

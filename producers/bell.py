@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from models.messages import WAKE_CHANNEL, queue_name
+from models.messages import WAKE_CHANNEL, call_channel, queue_name
 from models.sentinels import sentinels_of
 
 log = structlog.get_logger(__name__)
@@ -44,18 +44,27 @@ class Bell:
 
     def ring(self, jobs: Iterable[tuple[str, int, str, str]]) -> int:
         """Put one message for each (job id, token, site, family) on its queue; how many got there. Never raises for Redis."""
-        rung = 0
+        rung, queues = 0, set()
         for job_id, token, site, family in jobs:
-            message: dramatiq.Message[None] = dramatiq.Message(
-                queue_name=queue_name(site, family), actor_name=family, args=(job_id, token), kwargs={}, options={}
-            )
+            queue = queue_name(site, family)
+            message: dramatiq.Message[None] = dramatiq.Message(queue_name=queue, actor_name=family, args=(job_id, token), kwargs={}, options={})
             try:
                 self._broker.enqueue(message)
             except UNAVAILABLE as error:
                 log.warning("bell_silent", job=job_id, error=str(error))  # rung again when the dispatch lease ends
-                return rung
+                break
             rung += 1
+            queues.add(queue)
+        self._call(queues)
         return rung
+
+    def _call(self, queues: Iterable[str]) -> None:
+        """Wake the workers that listen on these queues; they would find out by themselves a little later."""
+        try:
+            for queue in queues:
+                self._redis.publish(call_channel(queue), b"")
+        except UNAVAILABLE as error:
+            log.debug("call_lost", error=str(error))
 
     def wake(self) -> None:
         """Tell the dispatcher that something may be due; it would find out by itself a little later."""

@@ -14,15 +14,15 @@ os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; how soon a consume
 
 import dramatiq
 import redis
-from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from models.messages import WAKE_CHANNEL, queue_name
 from models.sentinels import sentinels_of
+from workers.waking import Listener, WakingBroker
 
-IDLE_POLL_MS = 20  # an idle consumer backs off towards 1 s by default
+IDLE_POLL_MS = 250  # how soon a consumer asks that was not called
 
 
 def connect(url: str) -> redis.Redis:
@@ -42,8 +42,7 @@ class Bells:
 
     def __init__(self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None]) -> None:
         self._redis = connect(url)
-        # Retries, delays and limits live in the table, so no middleware.
-        self._broker = RedisBroker(client=self._redis, middleware=[])  # type: ignore[no-untyped-call]
+        self._broker = WakingBroker(self._redis)
         queues = set()
         for family in families:
             queue = queue_name(site, family)
@@ -52,15 +51,19 @@ class Bells:
         self._wanted = threading.Event()
         self._stopping = False
         self._waker = threading.Thread(target=self._wake, name="waker", daemon=True)
+        self._listener = Listener(self._redis, self._broker, queues)
         self._worker = dramatiq.Worker(self._broker, queues=queues, worker_threads=2, worker_timeout=IDLE_POLL_MS)
 
     def start(self) -> None:
         """Begin to listen; Redis may come later."""
         self._worker.start()
+        self._listener.start()
         self._waker.start()
 
     def stop(self) -> None:
         """Take no more bells; those that came and were not heard go back to the queue."""
+        self._listener.end()
+        self._broker.end()
         self._worker.stop(timeout=2000)
         self._stopping = True
         self._wanted.set()
