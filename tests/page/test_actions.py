@@ -1,6 +1,5 @@
 """What is done on the page is done by the API, under the name of whoever is logged in, with the reason that was given."""
 
-import pytest
 from sqlmodel import select
 
 from models.access import Audit
@@ -13,7 +12,6 @@ from tests.api.test_rollouts import containers
 from tests.factories import make_job
 from tests.page.conftest import Page, send
 
-pytestmark = pytest.mark.quick
 SPEC = """name = "monday"
 [selector]
 all = true

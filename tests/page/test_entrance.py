@@ -11,7 +11,6 @@ from producers import tokens
 from producers.page import logins
 from tests.page.conftest import FORM_KEY, Page, form_key, send
 
-pytestmark = pytest.mark.quick
 DIRECTIVES = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'")
 
 

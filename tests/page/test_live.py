@@ -18,7 +18,6 @@ from tests.api.test_rollouts import containers
 from tests.page.conftest import Page, opened
 from tests.rollouts.specs import make_spec
 
-pytestmark = pytest.mark.quick
 CONNECT = re.compile(r'sse-connect="([^"]+)"')
 
 
