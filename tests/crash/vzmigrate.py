@@ -113,6 +113,10 @@ class Move:
     def _prepare(self) -> Stretch:
         c, p = self.here, self.there
 
+        def torn() -> int:
+            p.conf = {}
+            return 0
+
         def conf() -> int:
             p.conf = dict(c.conf or {})
             return 0
@@ -123,7 +127,8 @@ class Move:
 
         self._say("Preparing remote node")
         self._undo.append(self._forget_there)
-        yield from self._remote(0.1, conf, 6)
+        yield from self._remote(0.05, torn, 6)  # `cat >` empties it first
+        yield from self._remote(0.05, conf, 6)
         yield from self._remote(0.1, folders, 6)
 
     def _copy(self, seconds: float) -> Stretch:

@@ -76,7 +76,7 @@ def _bar(node: "StandInNode", c: Container, words: list[str]) -> Doing:
         return NOT_MINE, "", "vzq-mv: nothing shows that this job brought it"
     if c.lock is not None:
         return 9, "", "vzq-mv: it is being worked on"
-    if c.conf is not None and c.conf.get(MARK) != mark:
+    if c.conf is not None and c.conf.get(MARK) != mark and (MARK in c.conf or c.area is not None):
         return NOT_MINE, "", "vzq-mv: not of that job"
     if c.running:
         return 16, "", "vzq-mv: it runs"

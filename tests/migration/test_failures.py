@@ -170,6 +170,19 @@ async def test_a_step_that_fails(pair: MoveHouse, fault: str, mode: str, end: St
     await is_once_and_well(pair, ctid)
 
 
+@pytest.mark.parametrize("end", [State.DONE, State.CANCELLED])
+async def test_a_conf_that_came_in_part_is_cleared_away(pair: MoveHouse, end: State) -> None:
+    ctid, job = await moving(pair, "online", "name")  # the conf has just been sent
+    (pair.lab.machines[N2].node.sandbox.conf(ctid)).write_bytes(b"")  # all that `cat >` of a killed vzmigrate may leave
+    if end is State.CANCELLED:
+        with pair.database.write() as session:
+            cancel(pair.database, session, find(session, job), by="test", because="")
+    await vzmigrate_is_killed(pair)
+    await pair.story_of(job, end)
+    await is_once_and_well(pair, ctid)
+    pair.no_trust()
+
+
 async def test_a_container_that_somebody_makes_there_meanwhile_is_left_alone(pair: MoveHouse) -> None:
     ctid, job = await moving(pair, "offline", "connect")
     await pair.at(N2, "stranger", ctid=ctid, name="theirs", running=True)

@@ -194,6 +194,24 @@ def test_nothing_is_barred_that_the_move_did_not_bring(node: Bench) -> None:
     assert look(node).sight.whole
 
 
+@pytest.mark.parametrize("part", ["", 'VE_PRIVATE="/vz/pri', f'OSTEMPLATE="x"\nX_VZQ_JOB="{JOB[:9]}'], ids=["nothing", "a path", "half a mark"])
+def test_a_conf_that_was_cut_off_on_its_way_goes(node: Bench, part: str) -> None:
+    authorize(node)
+    node.conf(101).write_text(part)
+    assert look(node).torn
+    mv(node, "bar", "101", MOVE, JOB)
+    assert look(node).empty
+
+
+def test_a_conf_without_a_mark_that_a_create_is_making_stays(node: Bench) -> None:
+    authorize(node)
+    node.conf(101).write_text('OSTEMPLATE="x"\n')
+    (node.root / "vz/private/101.tmp").mkdir(parents=True)
+    assert not look(node).torn
+    mv(node, "bar", "101", MOVE, JOB, code=17)
+    assert node.conf(101).exists()
+
+
 def test_the_old_copy_is_put_away_and_then_goes_without_ever_being_startable(node: Bench) -> None:
     node.make_whole(101)
     node.conf(101).write_text(f'X_VZQ_JOB="{JOB}"\nONBOOT="yes"\nOSTEMPLATE="x"\n')

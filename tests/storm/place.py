@@ -36,6 +36,7 @@ class StormPlace(Place):
         self.disk = disk  # the small file system that the SQLite database lies on
         self.network = Network()
         self.on_sqlite = database_url.startswith("sqlite")
+        self.kept = False  # its folders stay behind, for whoever looks into what was found
 
     def open(self) -> None:
         folder, settings = self.folder, self.house.settings
@@ -193,9 +194,12 @@ def place_for(database: str) -> Iterator[StormPlace]:
         elif postgres is not None:
             servers.stop(postgres)
         if disk is not None:
+            if place is not None and place.kept:
+                shutil.copytree(disk, folder / "disk-kept", dirs_exist_ok=True)
             subprocess.run(["umount", disk], check=False)
-        for made in (folder, server):
-            shutil.rmtree(made, ignore_errors=True)
+        if place is None or not place.kept:
+            for made in (folder, server):
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def _small_disk(folder: Path) -> Path | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -55,13 +56,16 @@ class Storm:
             for word, found in (("lost", verdict.lost), ("doubled", verdict.doubled), ("orphan", verdict.orphans)):
                 for what in found:
                     self._say(f"{word}: {what}")
-                    self._say(f"  {self._stories(place, what)}") if word != "orphan" else None
+                    self._say(f"  {self._stories(place, what)}")
             times = take_overs(place, weather.killed, weather.quakes)
             self._say(table(verdict, times, self.persons, more))
             self._say(
                 f"{self._database}: {verdict.orders} orders, {verdict.effects} effects,"
                 f" {len(verdict.lost)} lost, {len(verdict.doubled)} doubled, {len(verdict.orphans)} orphans"
             )
+            if verdict.lost or verdict.doubled or verdict.orphans:
+                place.kept = True
+                self._say(f"what there was is kept: {place.folder} (nodes, logs, SQLite) and {place.server} (PostgreSQL)")
         return 1 if verdict.lost or verdict.doubled or verdict.orphans else 0
 
     def _while_it_blows(self, place: StormPlace, customers: Customers, weather: Weather, seconds: float) -> None:
@@ -104,12 +108,12 @@ class Storm:
 
     def _stories(self, place: StormPlace, what: str) -> str:
         """The jobs of the container that a finding speaks of."""
-        words = what.split()
-        if words[0] != "container" or not words[1].isdigit():
+        found = re.search(r"(?:container |ctid=)(\d+)", what)
+        if found is None:
             return ""
         with place.house.database.read() as session:
-            jobs = session.exec(select(Job).where(Job.ctid == int(words[1])).order_by(Job.id)).all()
-        return "; ".join(f"{job.kind} {job.id[-4:]} {job.state} {job.step} {job.ended_at:%H:%M:%S}" for job in jobs if job.ended_at)
+            jobs = session.exec(select(Job).where(Job.ctid == int(found[1])).order_by(Job.id)).all()
+        return "; ".join(f"{job.kind} {job.id[-4:]} {job.state} {job.step} {job.ended_at or 'still'}" for job in jobs)
 
     def _tell(self, line: str) -> None:
         self._say(f"{time.monotonic() - self._begun:7.1f} s  {line}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.errors import Retryable
+from models.whitelist import JOB_ID
 from workers.commands import Finished
 from workers.openvz.driver import Sight
 from workers.openvz.sights import Answer, not_understood, read_sight
@@ -35,6 +36,12 @@ class End:
     def empty(self) -> bool:
         """No copy is here, not half of one either; what was put away to be removed does not count."""
         return self.sight.conf is None and self.sight.private == "none" and not self.sight.running
+
+    @property
+    def torn(self) -> bool:
+        """A conf that came here in part: vzmigrate sends it first, through `cat`, and was killed or cut off meanwhile (facts §5.2)."""
+        s = self.sight
+        return self.came and not JOB_ID.fullmatch(s.marker or "") and s.private == "none" and not (s.half_made or s.running)
 
     @property
     def at_work(self) -> str | None:
@@ -71,7 +78,10 @@ def read_end(node: str, answer: Finished) -> End:
     pulse = _PULSES.get(said.text("pulse"))
     if pulse is None:
         if said.text("pulse") == "silent":
-            raise Retryable(f"container {sight.ctid} on {node} runs and executes nothing, so nobody knows how far its move is; vzq looks again")
+            raise Retryable(
+                f"container {sight.ctid} on {node} runs and executes nothing (vzctl exec2 ends with {said.text('pulse_rc')}),"
+                " so nobody knows how far its move is; vzq looks again"
+            )
         raise not_understood("vzq-mv look", answer)
     if (pulse == "down") is sight.running:
         raise Retryable(f"container {sight.ctid} on {node} started or stopped while it was looked at; vzq looks again")

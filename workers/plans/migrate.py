@@ -214,7 +214,7 @@ class Migration:
 
     def _strange(self, m: MoveSight) -> bool:
         """What is on the target under this id is somebody else's container."""
-        return m.target.sight.conf is not None and not self._ours(m.target)
+        return m.target.sight.conf is not None and not self._ours(m.target) and not m.target.torn
 
     def _move(self, m: MoveSight) -> Command:
         if self._strange(m):
