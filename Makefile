@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo up check test bench crash crash-mutants storm clean
 VENV := .venv
+unexport PYTHONDONTWRITEBYTECODE  # some hosts set it; a suite that starts hundreds of processes would compile the house in each
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python demo` takes another.

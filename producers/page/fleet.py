@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -31,8 +32,10 @@ async def fleet_live(visit: Visit) -> Response:
 
 @views.get("/nodes/{name}")
 async def node(visit: Visit) -> Response:
-    """One node: what it can do, what is taken of it, what is wrong with it, what it is doing."""
+    """One node: what it can do, what is taken of it, what is wrong with it, what it is doing; for a customer, what of theirs is on it."""
     name = visit.path["name"]
+    if visit.caller.customer is not None:
+        return visit.go(f"/containers?{urlencode({'node': name})}")
     told, jobs, containers, findings, pauses = await asyncio.gather(
         visit.door.get(f"/v1/nodes/{name}"),
         visit.door.get("/v1/jobs", node=name, open="true", why="true", limit=50),

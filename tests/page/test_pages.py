@@ -1,6 +1,7 @@
 """Every page in an empty and in a full house: it is there, it means what it says, and no name becomes markup."""
 
 import re
+from html import unescape
 
 import httpx
 import pytest
@@ -87,6 +88,18 @@ def test_a_customers_token_sees_that_customers_alone(full: Page) -> None:
         assert client.get("/containers/1003").status_code == 200
         assert client.get("/containers/1001").status_code == 404  # it is somebody else's by now
         assert "nobody in particular" not in client.get("/downtime").text
+
+
+def test_no_link_that_a_customer_sees_is_closed_to_them(full: Page) -> None:
+    with full.enter("acme") as client:
+        new, seen = {"/jobs", "/containers", "/downtime"}, {"/logout"}
+        while new - seen:
+            path = (new - seen).pop()
+            answer = client.get(path, follow_redirects=True)
+            assert answer.status_code in (200, 404), path  # 404: what old jobs and outages name may be gone, or somebody else's by now
+            seen.add(path)
+            new |= {unescape(link) for link in re.findall(r'href="(/(?!static)[^"#?]*)"', answer.text)}
+        assert any(path.startswith("/nodes/") for path in seen)
 
 
 def test_only_who_may_act_is_offered_to(full: Page) -> None:
