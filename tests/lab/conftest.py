@@ -120,12 +120,12 @@ class Lab:
             return list(session.exec(select(Event).where(Event.job_id == job_id).order_by(col(Event.id))).all())
 
     def until(self, true: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
-        """Poll until it is so; the log of the worker tells why it never was."""
+        """Poll until it is so; the logs tell why it never was."""
         end = time.monotonic() + seconds
         while not true():
             if time.monotonic() > end:
-                tail = (self.folder / "worker.log").read_text()[-2000:]
-                pytest.fail(f"not within {seconds} s: {what}\n{tail}")
+                tails = [f"{log.name}: {log.read_text()[-2000:]}" for log in sorted(self.folder.glob("*.log"))]
+                pytest.fail("\n".join([f"not within {seconds} s: {what}", *tails]))
             time.sleep(0.05)
 
     def ended(self, *job_ids: str) -> list[Job]:

@@ -27,8 +27,8 @@ def test_vzmigrate_keeps_the_source_and_trusts_nobody_but_the_pinned_key() -> No
     assert list(command.argv[:5]) == ["vzmigrate", "-r", "no", "-v", "--online"]
     assert list(command.argv[-2:]) == ["192.0.2.12", "207"]
     ssh = command.argv[5].removeprefix("--ssh=")
-    assert ssh.startswith("-i /var/lib/vzq/move/X/key -o IdentitiesOnly=yes")
-    for option in ("UserKnownHostsFile=/var/lib/vzq/move/X/known_hosts", f"HostKeyAlias=vzq-{JOB}", "StrictHostKeyChecking=yes", "Port=2222",
+    assert ssh.startswith("-p 2222 -i /var/lib/vzq/move/X/key -o IdentitiesOnly=yes")
+    for option in ("UserKnownHostsFile=/var/lib/vzq/move/X/known_hosts", f"HostKeyAlias=vzq-{JOB}", "StrictHostKeyChecking=yes",
                    "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3"):  # fmt: skip
         assert f"-o {option}" in ssh
     assert "--online" not in words().migrate(online=False, folder="/var/lib/vzq/move/X", judged="move").argv
@@ -39,9 +39,10 @@ def test_one_ssh_connection_is_kept_where_the_tool_can(mux: bool) -> None:
     assert ("--ssh-mux" in words(mux=mux).migrate(online=True, folder="/var/lib/vzq/move/X", judged="move").argv) is mux
 
 
-def test_no_path_may_hold_what_vzmigrate_takes_for_sshs_port() -> None:
-    with pytest.raises(Permanent, match="`-p` in its path"):
-        words().migrate(online=True, folder="/srv/node-p1/move", judged="move")
+def test_a_path_may_hold_what_scp_takes_for_its_port() -> None:
+    command = words().migrate(online=True, folder="/srv/node-p1/move", judged="move")
+    scp = command.argv[5].removeprefix("--ssh=").replace("-p", "-P", 1)  # as vzmigrate makes it
+    assert scp.startswith("-P 2222 -i /srv/node-p1/move/key ")
 
 
 @pytest.mark.parametrize(

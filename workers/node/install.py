@@ -24,7 +24,8 @@ bin=${VZQ_NODE_ROOT-}/var/lib/vzq/bin
 new=$bin/.$1.new.$$
 mkdir -p "$bin" && chmod 700 "${VZQ_NODE_ROOT-}/var/lib/vzq" && cat >"$new" || exit
 if [ $(($(wc -c <"$new"))) -ne "$2" ]; then rm -f "$new"; echo "the upload was cut" >&2; exit 75; fi
-chmod 755 "$new" && mv -f "$new" "$bin/$1" && find "$bin" -name '.*.new.*' -mtime +0 -exec rm -f {} \\;
+chmod 755 "$new" && mv -f "$new" "$bin/$1" || exit
+find "$bin" -name '.*.new.*' -mtime +0 -exec rm -f {} \\; 2>/dev/null || :  # another one's may vanish meanwhile
 """
 
 

@@ -130,21 +130,18 @@ class Vzmigrate:
         return Command(judged, [*words, f"--ssh={' '.join(self._ssh(_folder(folder)))}", self._host, self._ct], timeout=MOVE_TIMEOUT)
 
     def _ssh(self, folder: str) -> Sequence[str]:
-        """Vzmigrate hands these to ssh and, with the first `-p` made `-P`, to scp: no `-p` may be in them (facts §5.1)."""
-        options = [
+        """Vzmigrate hands these to ssh and, with the first `-p` made `-P`, to scp (facts §5.1): the port comes first, so a path may have a `-p`."""
+        return [
+            "-p", str(self._way.target.port),
             "-i", f"{folder}/key",
             "-o", "IdentitiesOnly=yes",
             "-o", f"UserKnownHostsFile={folder}/known_hosts",
             "-o", f"HostKeyAlias=vzq-{self._way.job}",
             "-o", "StrictHostKeyChecking=yes",
-            "-o", f"Port={self._way.target.port}",
             "-o", "ConnectTimeout=10",
             "-o", "ServerAliveInterval=5",
             "-o", "ServerAliveCountMax=3",
         ]  # fmt: skip
-        if "-p" in " ".join(options):
-            raise Permanent(f"{folder} has `-p` in its path, which vzmigrate would take for ssh's port option; nothing was begun")
-        return options
 
     @staticmethod
     def _ours(verb: str, *words: str, timeout: timedelta = _QUICK) -> Command:
