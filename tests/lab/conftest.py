@@ -74,11 +74,15 @@ class Lab:
 
     def freeze(self, name: str) -> None:
         """SIGSTOP, but not in the middle of a transaction: nobody can take SQLite's lock from a stopped process (models/database.py)."""
-        self.processes[name].send_signal(signal.SIGSTOP)
+        self._stop(name)
         while not self._is_free(within_s=1):
             self.processes[name].send_signal(signal.SIGCONT)
             assert self._is_free(within_s=20), "somebody else keeps SQLite's lock"
-            self.processes[name].send_signal(signal.SIGSTOP)
+            self._stop(name)
+
+    def _stop(self, name: str) -> None:
+        self.processes[name].send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.processes[name].pid, os.WSTOPPED)  # until all its threads stand still
 
     def _is_free(self, *, within_s: float) -> bool:
         with closing(sqlite3.connect(self.folder / "vzq.sqlite", timeout=within_s)) as database:
