@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import col, select
+from sqlmodel import select
 
-from models.access import Audit, Scope, Token
+from models.access import Scope, Token
 from models.whitelist import Word
 from producers import tokens
 from producers.api import house_answers as answers
@@ -18,6 +18,7 @@ from producers.api.pages import Cursor, Limit, Page, page, seen_number
 from producers.api.paths import TokenName
 from producers.api.problems import Fault
 from producers.api.tags import TAGGED, tagged
+from producers.audit import entries
 from producers.shapes import audit_shape, token_shape
 from producers.tokens import Caller
 
@@ -107,16 +108,9 @@ class AuditFilters(BaseModel):
 def list_audit(request: Request, house: TheHouse, caller: Admin, filters: Annotated[AuditFilters, Query()]) -> Response:
     """Who did what, the newest first."""
     unbound(caller)
-    query = select(Audit).order_by(col(Audit.id).desc()).limit(filters.limit + 1)
-    last = seen_number(filters.cursor)
-    wanted = [(Audit.by, filters.by), (Audit.action, filters.action), (Audit.subject, filters.subject)]
-    query = query.where(*(col(column) == value for column, value in wanted if value is not None))
-    if filters.since is not None:
-        query = query.where(col(Audit.at) >= filters.since)
-    if last is not None:
-        query = query.where(col(Audit.id) < last)
+    wanted = {name: value for name, value in filters.model_dump(exclude={"limit", "cursor"}).items() if value is not None}
     with house.database.read() as session:
-        rows = session.exec(query).all()
+        rows = entries(session, **wanted, below=seen_number(filters.cursor), limit=filters.limit + 1)
     return tagged(request, page(request, rows, limit=filters.limit, key=lambda entry: entry.id, shape=audit_shape))
 
 

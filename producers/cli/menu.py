@@ -44,6 +44,7 @@ MENU: dict[str, Entry] = {
     "pool": Entry("producers.cli.pool", "app", "The addresses that containers get."),
     "webhook": Entry("producers.cli.webhook", "app", "Who is told of events, and what became of each delivery."),
     "token": Entry("producers.cli.token", "app", "Who may use the HTTP API."),
+    "audit": Entry("producers.cli.audit", "audit", "Who did what, and why."),
     "up": Entry("producers.cli.up", "up", "Bring up a whole house on this machine.", HOUSE),
     "demo": Entry("producers.cli.demo", "demo_app", "Show what vzq can do, on simulated nodes.", HOUSE),
     "doctor": Entry("producers.cli.doctor", "doctor", "Examine this installation and say what is wrong.", HOUSE),

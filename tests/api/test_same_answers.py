@@ -1,4 +1,4 @@
-"""`vzq` on the house itself and over its API: for every command of roll-outs, schedules, exec and signatures both print the same."""
+"""`vzq` on the house itself and over its API: for every command of roll-outs, schedules, exec, signatures and the audit both print the same."""
 
 import json
 import re
@@ -249,3 +249,19 @@ def test_signatures(doors: Doors) -> None:
 
     assert "create 99 odd" in same(doors, before)[0][2]
     assert [code for _, code, _, _ in same(doors, story)] == [2, 0, 0, 0, 0, 0, 0, 2]
+
+
+def test_the_audit(doors: Doors) -> None:
+    def before(doors: Doors, _door: str) -> None:
+        doors.say("pause", "--node", "n1", "--by", "admin", "--because", "new memory")
+        doors.say("resume", "--node", "n1", "--by", "admin", "--because", "it is in")
+
+    doors.through("here", before)
+
+    def story(doors: Doors, _door: str) -> None:
+        for words in ((), ("--json",), ("--by", "admin", "--action", "pause"), ("--days", "1", "--limit", "1"), ("--subject", "nobody")):
+            doors.say("audit", *words)
+
+    told = same(doors, story)
+    assert "new memory" in told[0][2]
+    assert "nothing of that kind was done" in told[-1][2]
