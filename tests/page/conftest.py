@@ -70,10 +70,12 @@ def _silent_log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def opened(folder: Path, template: Path) -> House:
+def opened(folder: Path, template: Path | None, url: str = "") -> House:
+    """On a copy of the template, or on the database of this URL."""
     make_key_file(folder / "secret.key")
-    shutil.copy(template, folder / "vzq.sqlite")
-    return open_house(Settings(state=folder, redis_url=f"unix://{folder}/nobody.sock"))
+    if template is not None:
+        shutil.copy(template, folder / "vzq.sqlite")
+    return open_house(Settings(state=folder, database=url, redis_url=f"unix://{folder}/nobody.sock"))
 
 
 @pytest.fixture

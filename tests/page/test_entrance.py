@@ -1,6 +1,8 @@
 """Coming in, staying in, going out; and that no form of another site is taken."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -9,9 +11,19 @@ from models.access import Audit, Scope, Token
 from models.logins import Login
 from producers import tokens
 from producers.page import logins
-from tests.page.conftest import FORM_KEY, Page, form_key, send
+from tests.api.conftest import serve
+from tests.page.conftest import FORM_KEY, Page, form_key, opened, send
 
 DIRECTIVES = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'")
+
+
+@pytest.fixture
+def page(database_url: str, tmp_path: Path) -> Iterator[Page]:
+    """On either database."""
+    house = opened(tmp_path, None, database_url)
+    for api in serve(house):
+        yield Page(api)
+    house.close()
 
 
 def test_a_stranger_is_led_to_the_login_and_back(page: Page) -> None:
