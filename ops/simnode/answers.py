@@ -31,26 +31,37 @@ class Answers:
         if ip_interface(address).ip not in LOOPBACK or self._open.get(address, (None, None))[0] == ctid:
             return
         self._open[address] = (ctid, None)
-        if not after_s and await self._listen(ctid, address):
-            return
-        task = asyncio.create_task(self._listen_after(ctid, address, after_s))
+        tried = asyncio.Event()
+        task = asyncio.create_task(self._listen_after(ctid, address, after_s, tried))  # a command that is killed has set it up all the same
         self._late.add(task)
         task.add_done_callback(self._late.discard)
+        if not after_s:
+            await tried.wait()
 
-    async def _listen_after(self, ctid: int, address: str, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        while self._open.get(address) == (ctid, None) and not await self._listen(ctid, address):  # noqa: ASYNC110  others' sockets tell nobody
-            await asyncio.sleep(TRY_AGAIN_S)  # taken, e.g. by a twin on another node: silent until that lets go
+    async def _listen_after(self, ctid: int, address: str, after_s: float, tried: asyncio.Event) -> None:
+        try:
+            await asyncio.sleep(after_s)
+            while self._open.get(address) == (ctid, None) and not await self._listen(ctid, address):
+                tried.set()
+                await asyncio.sleep(TRY_AGAIN_S)  # taken, e.g. by a twin on another node: silent until that lets go
+        finally:
+            tried.set()
 
     async def _listen(self, ctid: int, address: str) -> bool:
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
                 await self._answer(ctid, writer)
 
+        server: asyncio.Server | None = None
         try:
-            server = await asyncio.start_server(answer, str(ip_interface(address).ip), PORT, backlog=512)
+            server = await asyncio.start_server(answer, str(ip_interface(address).ip), PORT, backlog=512, start_serving=False)
+            await server.start_serving()
         except OSError:
+            server.close() if server else None
             return False
+        except asyncio.CancelledError:  # start_server itself would leave a socket behind that silences the address for ever
+            server.close() if server else None
+            raise
         if self._open.get(address) != (ctid, None):  # closed meanwhile
             server.close()
             return True
@@ -73,6 +84,11 @@ class Answers:
                 writer.transport.abort()  # what it was asked dies with it: the visitor is reset
         finally:
             writer.close()
+
+    @property
+    def opening(self) -> int:
+        """How many addresses are still to be listened on."""
+        return len(self._late)
 
     @property
     def listening(self) -> list[str]:

@@ -14,7 +14,7 @@ ONLINE = (
     "connect", "config", "private-dir", "first-rsync", "suspend", "dump", "copy-dump", "second-rsync", "undump", "resume", "clean-up", "kill",
     "remove-dumps", "keep",
 )  # fmt: skip
-OFFLINE = ("connect", "first-rsync", "stop", "second-rsync", "start", "clean-up", "keep")
+OFFLINE = ("stop", "second-rsync", "start", "clean-up", "keep")  # until the first is over both go the same way
 PHASES = {"online": ONLINE, "offline": OFFLINE}
 EARLY = {"connect", "config", "private-dir", "first-rsync"}  # the container has noticed nothing
 

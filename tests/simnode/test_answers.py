@@ -1,6 +1,7 @@
 """A container's address answers while the container runs, and only then."""
 
 import asyncio
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,22 @@ async def test_an_address_in_use_on_the_node_stops_the_start(tmp_path: Path, add
         assert (await node.run("vzctl start 206")).code == 78
         assert await node.ok("vzctl status 206") == "CTID 206 exist unmounted down\n"
         assert (await answer(address)).startswith("web ")
+
+
+async def test_a_command_that_is_killed_while_it_sets_up_an_address_leaves_no_socket_behind(tmp_path: Path, address: str):
+    async with node_in(tmp_path / "lab") as node:
+        answers = node.node.answers
+        for turns in range(8):  # wherever the kill finds it
+            opening = asyncio.create_task(answers.open(205, address, after_s=0.0))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            await answers.close(205, address)
+            while answers.opening:
+                await asyncio.sleep(0)
+            with socket.create_server((address, 7000)):
+                pass
 
 
 async def test_addresses_beyond_the_loopback_are_never_listened_on(tmp_path: Path):
