@@ -20,7 +20,7 @@ from tests.crash.rounds import WithoutLock, overbooked
 from tests.crash.scenes import CREATES, ELSEWHERE, SCENES, Scene
 from workers.plans import MOVES, PLANS
 
-DRAWN = 240  # more of them: make crash CASES=10000
+DRAWN = 120  # more of them: make crash CASES=10000
 AT_A_TIME = 40
 ANYWHERE = ("die", "freeze", "cut", "torn", "late", "unanswered", "kill-runner", "kill-keeper", "kill-command", "reboot", "cancel")
 
