@@ -15,6 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from models.messages import call_channel
 
 DEAF_S = 0.5  # until Redis, which was away, is tried again
+ROOM_S = 0.02  # until a queue is asked again from which nothing more could be taken
 LISTEN_S = 1.0  # how soon a listener sees that it is to end
 
 
@@ -47,14 +48,17 @@ class WakingBroker(RedisBroker):
 
 class _Woken(dramatiq.Consumer):
     def __init__(self, asking: dramatiq.Consumer, broker: WakingBroker, call: threading.Event, idle_s: float) -> None:
-        self._asking, self._broker, self._call, self._idle_s = asking, broker, call, idle_s
+        self._asking: Any = asking  # how much it has in hand is not in the base class
+        self._broker, self._call, self._idle_s = broker, call, idle_s
         for act in ("ack", "nack", "requeue", "close"):
             setattr(self, act, getattr(asking, act))
 
     def __next__(self) -> Any:  # noqa: ANN401 - a message, or None after a wait
+        in_hand = self._asking.outstanding_message_count
         found = next(self._asking)
         if found is None:
-            self._call.wait(self._idle_s)
+            # With messages in hand it may not have asked for more, and nobody calls again for what lies in the queue.
+            self._call.wait(ROOM_S if in_hand else self._idle_s)
             if not self._broker.ending:
                 self._call.clear()  # before Redis is asked again: a call that comes now is for a message that will be seen
         return found

@@ -77,3 +77,11 @@ def test_who_lost_the_line_to_redis_listens_again(listening: Callable[[int], Hea
     client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     bell.ring([("job", 1, "main", "exec")])  # whether it is called for before or after it listens again
     assert heard.get(timeout=SOON_S) == ("job", 1)
+
+
+def test_of_many_messages_with_one_call_none_lies_until_somebody_asks(listening: Callable[[int], Heard], bell: Bell, client: redis.Redis) -> None:
+    heard = listening(SELDOM_MS)
+    while not subscribers(client):
+        pass
+    bell.ring([(f"job-{number}", 1, "main", "exec") for number in range(300)])
+    assert {heard.get(timeout=SOON_S)[0] for _ in range(300)} == {f"job-{number}" for number in range(300)}
