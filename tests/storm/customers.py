@@ -122,6 +122,7 @@ class Customers:
         (root / f"vz/private/{ctid}.tmp/etc").mkdir(parents=True)
         (root / f"etc/vz/conf/{ctid}.conf").write_text(f'VE_LAYOUT="simfs"\nX_VZQ_JOB="{mark}"\n')
         before = set(self.accepted)
+        self.debris[node.name, ctid] = ""  # a database that is away takes no order, and what we left stays
         self._submit(kind, node=node.name, ctid=ctid, of=mark)
         self.debris |= dict.fromkeys([(node.name, ctid)], next(iter(set(self.accepted) - before), ""))
         if set(self.accepted) == before:  # refused: then it is ours to clear
