@@ -19,6 +19,7 @@ Program = Callable[["StandInNode", Container, "Run", list[str], bytes], Doing]
 CODES: dict[str, dict[str, int]] = {  # an exit code of each class, by what gives it
     "vzctl": {"permanent": 91, "retryable": 6, "node-fault": 46, "locked": 9, "unexpected": 200},
     "exec2": {"permanent": 1, "retryable": 6, "node-fault": 5, "locked": 7, "unexpected": 200},
+    "script": {"permanent": 75, "retryable": 75, "node-fault": 75, "locked": 75, "unexpected": 200},  # 75 is all that exit_codes knows of one
     "vzq-ct": {"permanent": 66, "retryable": 75, "node-fault": 74, "locked": 9, "unexpected": 99},
     "vzq-mv": {"permanent": 66, "retryable": 75, "node-fault": 74, "locked": 9, "unexpected": 99},
     "vzmigrate": {"permanent": 12, "retryable": 6, "node-fault": 127, "locked": 20, "unexpected": 99},
@@ -192,7 +193,7 @@ class StandInNode:
         strike = self._struck("code", run.key[2])
         if strike:
             self._spend(strike)
-            said_by = "exec2" if run.argv[1] == "exec2" else run.argv[0]
+            said_by = "script" if run.key[2] == "script" else "exec2" if run.argv[1] == "exec2" else run.argv[0]
             return _fails(CODES[said_by][strike.code or "retryable"])
         program, *words = run.argv
         doing = PROGRAMS[program](self, container, run, words, stdin)

@@ -87,6 +87,21 @@ def test_a_node_that_reboots_behind_a_start_runs_the_container_all_the_same(grou
         assert sound(play(ground, Case(at, (Fault(at, "reboot"),), scene))).state == State.DONE
 
 
+@pytest.mark.parametrize("choice", ["cancel", "put-back"])
+def test_an_update_that_is_taken_back_in_its_restart_leaves_the_container_up(ground: Ground, choice: str) -> None:
+    scene = Scene("update-container", Standing.RUNNING)
+    for at in range(len(points_of(ground, scene))):
+        fault = Fault(at, "cancel") if choice == "cancel" else Fault(at, "code", 0.3, "unexpected:start")
+        sound(play(ground, Case(at, (fault,), scene, choices=("put-back", "go-on") * 4)))
+
+
+@pytest.mark.parametrize("standing", [Standing.SUSPENDED, Standing.TERMINATED])
+def test_nobody_is_asked_about_a_move_of_what_does_not_run(ground: Ground, standing: Standing) -> None:
+    scene = Scene("migrate-container", standing)
+    for at in range(len(points_of(ground, scene))):
+        assert sound(play(ground, Case(at, (Fault(at, "reboot-one", 0.3, "n2"),), scene))).state == State.DONE
+
+
 @pytest.mark.parametrize("own_id", [False, True])
 def test_a_stranger_keeps_the_id_it_took(ground: Ground, own_id: bool) -> None:
     played = sound(play(ground, Case(0, (Fault(3, "stranger"),), CREATES[2 if own_id else 0])))

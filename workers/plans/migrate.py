@@ -196,7 +196,7 @@ class Migration:
         return self._words.authorize(key=m.source.key, address=m.source.address, layout=m.source.sight.layout or "")
 
     def _bar(self, m: MoveSight) -> Command:
-        if m.target.rebooted and m.target.sight.whole and m.source.pulse != "alive" and self._moving():
+        if m.target.rebooted and m.target.sight.whole and m.source.pulse != "alive" and self._should_run(m) and self._moving():
             raise Unexpected(
                 f"{self._to} rebooted while the container was on its way, and {self._from} does not run it either: nobody can tell whether the copy"
                 f" on {self._to} has run. Look at both, start the newer one by hand, then resolve the job",

@@ -50,6 +50,8 @@ def update(claim: Claim, tools: Tools, driver: Driver) -> Plan:
     if order.snapshot:
         do.append(snapshots.forget())
     undo = snapshots.way_back() if order.revert else [snapshots.forget_unused()] if order.snapshot else []
+    if order.reboot is not Reboot.NEVER and not order.revert:
+        undo = [run.up_again(claim), *undo]
     return Plan(do=do, undo=undo, check=run.ready, result=lambda _: run.result(Outcome.OK))
 
 
@@ -182,6 +184,12 @@ class _Run:
             Wait("exec", executes, EXEC_WITHIN, late=self.not_back),
             Wait("answer", answers, ANSWER_WITHIN, every=timedelta(milliseconds=100), late=self.not_back),
         ]
+
+    def up_again(self, claim: Claim) -> Step:
+        """The way back of a restart: what this job stopped runs again."""
+        stopped = any(begun.step == "stop" for begun in claim.journal)
+        step = self.subject.step("start-back", lambda _: self.driver.start(self.subject.ct), lambda sight: sight.running or not stopped)
+        return replace(step, critical=True)
 
     def _goes_on(self) -> bool:
         """No restart is wanted."""
