@@ -1,4 +1,4 @@
-"""Who is at the operators' page, and who may open a console from it: known by hashes, kept for hours and seconds."""
+"""Who is at the operators' page, who may open a console from it, and what a worker is to open for him: kept for hours and seconds."""
 
 from datetime import datetime
 
@@ -27,3 +27,17 @@ class Ticket(SQLModel, table=True):
     ctid: int = Field(sa_column=Column("container", Integer, nullable=False))  # PostgreSQL keeps the name ctid for itself
     because: str = ""
     until: datetime = Field(sa_type=Instant)
+
+
+class Seat(SQLModel, table=True):
+    """A console that one worker of the site is to open for somebody at the page: asked for with the row, taken by the first who hears of it."""
+
+    id: str = Field(primary_key=True)  # random; both ends make the key of their line from it (models/line.py)
+    site: str
+    ctid: int = Field(sa_column=Column("container", Integer, nullable=False))
+    by: str
+    because: str = ""
+    columns: int
+    rows: int
+    until: datetime = Field(sa_type=Instant)  # nobody takes it later
+    worker: str | None = None  # who has taken it

@@ -1,4 +1,4 @@
-"""What goes over Redis: a bell that names a job and a token, and a bell that wakes the dispatcher. Nothing else."""
+"""What goes over Redis: bells that name a job and a token, a bell that wakes the dispatcher, and one that names a console (models/line.py)."""
 
 WAKE_CHANNEL = "vzq:wake"  # pub/sub; an empty message means: something may be due, look
 
@@ -6,6 +6,11 @@ WAKE_CHANNEL = "vzq:wake"  # pub/sub; an empty message means: something may be d
 def call_channel(queue: str) -> str:
     """Where workers hear that there is something in this queue (pub/sub; empty messages)."""
     return f"vzq:call:{queue}"
+
+
+def console_channel(site: str) -> str:
+    """Where the workers of a site hear that somebody at the page waits for a console (pub/sub; the seat's id)."""
+    return f"vzq:consoles:{site}"
 
 
 def queue_name(site: str, family: str) -> str:

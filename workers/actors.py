@@ -6,7 +6,7 @@ what this worker registered as slots and what the dispatcher therefore sends (op
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 os.environ.setdefault("dramatiq_queue_prefetch", "64")
@@ -38,9 +38,11 @@ def connect(url: str) -> redis.Redis:
 
 
 class Bells:
-    """Listens on the queues of one site, and can wake the dispatcher."""
+    """Listens on the queues of one site and on `others`, channels that are no queue's, and can wake the dispatcher."""
 
-    def __init__(self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, url: str, *, site: str, families: Iterable[str], ring: Callable[[str, int], None], others: Mapping[str, Callable[[bytes], None]]
+    ) -> None:
         self._redis = connect(url)
         self._broker = WakingBroker(self._redis)
         queues = set()
@@ -51,7 +53,7 @@ class Bells:
         self._wanted = threading.Event()
         self._stopping = False
         self._waker = threading.Thread(target=self._wake, name="waker", daemon=True)
-        self._listener = Listener(self._redis, self._broker, queues)
+        self._listener = Listener(self._redis, self._broker, queues, others)
         self._worker = dramatiq.Worker(self._broker, queues=queues, worker_threads=2, worker_timeout=IDLE_POLL_MS)
 
     def start(self) -> None:

@@ -26,16 +26,18 @@ from models.database import Database, SchemaError
 from models.house import Worker
 from models.kinds import CRASHES_OF_POISON, FAMILIES
 from models.logs import configure
+from models.messages import console_channel
 from models.settings import Settings
 from models.vault import Vault
 from workers import kin
-from workers.actors import Bells
+from workers.actors import Bells, connect
 from workers.claims import RENEW_S, Claims, RunAlone
 from workers.metrics import WorkerMeters
 from workers.node.install import release
 from workers.probe.harvest import Harvest
 from workers.probe.watch import Watches
 from workers.runs import Runs, World
+from workers.seats import Seats
 from workers.solo import Solos
 from workers.store import Store, locked
 from workers.transport.links import Links
@@ -76,6 +78,8 @@ class WorkerProcess:
         loop, stopping = asyncio.get_running_loop(), self._stop_on_signals()
         store, runs = self._open(loop)
         solos = Solos(site=self._site)
+        about = {"worker": self._name, "site": self._site}
+        seats = Seats(self._database, store, Vault(self._settings.key_file), client=lambda: connect(self._settings.redis), **about)
         bells: Bells
 
         async def heard(job_id: str, token: int) -> None:
@@ -90,11 +94,15 @@ class WorkerProcess:
         def ring(job_id: str, token: int) -> None:
             loop.call_soon_threadsafe(lambda: None if stopping.is_set() else self._keep(heard(job_id, token)))
 
+        def asked_in(seat: bytes) -> None:
+            loop.call_soon_threadsafe(lambda: None if stopping.is_set() else self._keep(seats.answer(seat.decode(errors="replace"))))
+
         def freed(jobs: int) -> None:
             if jobs:
                 bells.wake_dispatcher()
 
-        bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring)
+        others = {console_channel(self._site): asked_in}
+        bells = Bells(self._settings.redis, site=self._site, families=FAMILIES, ring=ring, others=others)
         await store.write(lambda session: self._register(session, slots))
         heart = self._beating(store, freed)
         self._keep(Harvest(self._probes, store, self._database, self._meters).go_on(self._claims.held))

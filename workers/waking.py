@@ -5,7 +5,8 @@ now and then besides, for a call may get lost (queue-facts §1). Losing one cost
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -65,12 +66,14 @@ class _Woken(dramatiq.Consumer):
 
 
 class Listener(threading.Thread):
-    """Hears the calls for some queues and wakes their consumers; Redis may come and go."""
+    """Hears the calls for some queues and wakes their consumers, and what comes on `others`; Redis may come and go."""
 
-    def __init__(self, client: redis.Redis, broker: WakingBroker, queues: Iterable[str]) -> None:
+    def __init__(self, client: redis.Redis, broker: WakingBroker, queues: Iterable[str], others: Mapping[str, Callable[[bytes], None]]) -> None:
         super().__init__(name="listener", daemon=True)
-        self._redis, self._broker = client, broker
-        self._queues = {call_channel(queue): queue for queue in queues}
+        self._redis = client
+        self._wakers = [partial(broker.wake, queue) for queue in queues]
+        calls = {call_channel(queue): lambda _, queue=queue: broker.wake(queue) for queue in queues}
+        self._acts: dict[str, Callable[[bytes], None]] = {**calls, **others}
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -78,9 +81,9 @@ class Listener(threading.Thread):
         while not self._ended.is_set():
             try:
                 with self._redis.pubsub(ignore_subscribe_messages=True) as heard:  # type: ignore[no-untyped-call]
-                    heard.subscribe(*self._queues)
-                    for queue in self._queues.values():
-                        self._broker.wake(queue)  # whoever was called for before is seen now
+                    heard.subscribe(*self._acts)
+                    for wake in self._wakers:
+                        wake()  # whoever was called for before is seen now
                     self._listen(heard)
             except (redis.RedisError, OSError):
                 self._ended.wait(DEAF_S)
@@ -89,7 +92,7 @@ class Listener(threading.Thread):
         while not self._ended.is_set():
             call = heard.get_message(timeout=LISTEN_S)
             if call is not None:
-                self._broker.wake(self._queues[call["channel"].decode()])
+                self._acts[call["channel"].decode()](call["data"])
 
     def end(self) -> None:
         """Stop listening, at the latest after `LISTEN_S`; not waited for."""

@@ -19,7 +19,7 @@ from models.house import Counter
 from producers.backup.archive import CHUNK, Archive, Header, Writer
 from producers.refusals import Refusal
 
-PASSING = frozenset({"worker", "beat", "credit", "login", "ticket"})  # of the processes and people of this hour, not of the house
+PASSING = frozenset({"worker", "beat", "credit", "login", "ticket", "seat"})  # of the processes and people of this hour, not of the house
 LEVEL = 4  # of compression: three times as fast as the default and nearly as small
 Progress = Callable[[str, int, int], None]  # what, rows done, rows in all
 

@@ -1,21 +1,15 @@
-"""`/console`: a shell inside a container, in the browser. What sits before the node is the program behind `vzq console`, on a terminal of its own.
+"""`/console`: a shell inside a container, in the browser. A worker of the container's site sits before the node.
 
 The browser gets a ticket with the page: one console, once, within seconds, for this login alone. It is shown in the first message,
-so that it is in no address and no log. This process never touches the node: it starts `python -m workers.console` and passes bytes on.
+so that it is in no address and no log. Then a row asks for a seat (workers/seats.py), and this process passes bytes on.
 """
 
 import asyncio
 import json
-import os
 import secrets
-import signal
-import struct
-import subprocess
-import termios
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from fcntl import ioctl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,8 +22,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from models.access import Scope
 from models.fleet import Container, ContainerState
-from models.logins import Ticket
-from producers.embedded.programs import environment, python
+from models.line import Cut, Line, Word
+from models.logins import Seat, Ticket
+from models.messages import console_channel
+from models.vault import VaultError
+from producers.bell import UNAVAILABLE
+from producers.bell import connect as client_of
 from producers.house import House
 from producers.page.door import Refused
 from producers.page.guard import Views, known
@@ -41,19 +39,18 @@ from producers.tokens import Caller
 log = structlog.get_logger(__name__)
 views = Views()
 TICKET = timedelta(seconds=30)
+SEAT = timedelta(seconds=8)  # within which a worker takes it
 MOST = 20  # consoles of one process
 STOP_S = 0.5  # how soon it notices that the service stops
-PATIENCE_S = 5.0  # for the farewell of the program
-CHUNK = 65_536
-LEAVE = b"\r~."  # as at a terminal
+ACK_BYTES = 32_768  # the worker is told so often what has reached the browser
 LARGEST = 1000  # columns or rows
 REFUSED = 4403  # close codes of our own
 BUSY = 4429
 
 
-def offered(house: House, settings: PageSettings) -> bool:
-    """Consoles are to be had here: this host has the key that opens the nodes."""
-    return house.settings.ssh_key_file.exists() if settings.page_console is None else settings.page_console
+def offered(settings: PageSettings) -> bool:
+    """Consoles are to be had here."""
+    return settings.page_console
 
 
 @views.get("/console/{ctid:int}")
@@ -82,8 +79,8 @@ async def enter(visit: Visit) -> Response:
 
 async def _container(visit: Visit) -> Any:  # noqa: ANN401 - JSON
     visit.needs("operate")
-    if not offered(visit.house, visit.request.app.state.settings):
-        detail = "this service's host has no SSH key for the nodes; use `vzq console` on a management host of the site"
+    if not offered(visit.request.app.state.settings):
+        detail = "VZQ_PAGE_CONSOLE=false says so; use `vzq console` on a management host of the site"
         raise Refused(409, {"title": "There are no consoles here", "detail": detail})
     told = await visit.door.get(f"/v1/containers/{visit.path['ctid']}")
     if told["state"] != ContainerState.PRESENT:
@@ -119,101 +116,120 @@ async def connect(socket: WebSocket) -> None:
         open_now.discard(ticket.hash)
 
 
+@dataclass(frozen=True)
+class _Sitting:
+    socket: WebSocket
+    line: Line
+    house: House
+    cookie: str
+
+
 async def _sit(socket: WebSocket, caller: Caller, ticket: Ticket, *, cookie: str, size: tuple[int, int]) -> None:
     house: House = socket.app.state.house
-    master, slave = os.openpty()
-    os.set_blocking(master, False)
-    _resize(master, size)
-    argv = python("workers.console", str(ticket.ctid), f"--by={caller.name}", f"--because={ticket.because}")
+    client = client_of(house.settings.redis)
+    code, why = 1011, ""
     try:
-        with_terminal = {**os.environ, **environment(house.settings), "TERM": "xterm-256color"}
-        process = await run_in_threadpool(_start, argv, slave, with_terminal)
-    except OSError as error:
-        os.close(master)
-        await _close(socket, 1011, f"no console can be started here: {error.strerror}")
-        return
+        seat = await run_in_threadpool(_asked_for, house, caller, ticket, size)
+        key = await run_in_threadpool(house.vault.derived, f"console {seat.id}")
+        async with Line(client, seat.id, key, "page") as line:
+            await run_in_threadpool(client.publish, console_channel(seat.site), seat.id)
+            answered = await line.answered(within_s=SEAT.total_seconds())
+            if not await run_in_threadpool(_settled, house, seat) or not answered:
+                why = f"no worker of site {seat.site} answers; see that one runs there, or use vzq console on a management host"
+            else:
+                log.info("console_opened", ctid=ticket.ctid, by=caller.name)
+                code, why = 1000, await _passed_on(_Sitting(socket, line, house, cookie))
+                log.info("console_closed", ctid=ticket.ctid, by=caller.name, why=why)
+    except UNAVAILABLE:
+        why = "Redis does not answer; vzq doctor tells more"
+    except VaultError:
+        why = "the service has no usable secret key; vzq doctor tells more"
+    except Cut as cut:
+        why = str(cut)
     finally:
-        os.close(slave)
-    log.info("console_opened", ctid=ticket.ctid, by=caller.name)
-    tasks = [asyncio.create_task(work) for work in (_shown(socket, master), _typed(socket, master, process), _still(socket, house, cookie))]
+        client.close()
+        await _close(socket, code, why)
+
+
+async def _passed_on(sitting: _Sitting) -> str:
+    """Bytes go to and fro until one end has had enough; why it has ended."""
+    tasks = [asyncio.create_task(work(sitting)) for work in (_shown, _typed, _still)]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(Cut):
+            await sitting.line.say(Word.END)
+        return next(iter(done)).result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        code = await _ended(process, master)
-        os.close(master)
-        log.info("console_closed", ctid=ticket.ctid, by=caller.name, code=code)
-        await _close(socket, 1000, "the shell has ended" if code == 0 else f"the console has ended with {code}")
 
 
-def _start(argv: list[str], slave: int, env: dict[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True)
-
-
-async def _shown(socket: WebSocket, master: int) -> None:
-    """What the program prints; when the browser is slow the program waits."""
+async def _shown(sitting: _Sitting) -> str:
+    """What the shell prints; the worker waits while the browser is slow."""
+    passed = 0
     while True:
-        await _ready(master, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
+        word, body = await sitting.line.heard()
+        if word is Word.END:
+            return {b"0": "the shell has ended"}.get(body) or (f"the console has ended with {body.decode()}" if body.isdigit() else body.decode())
+        if word is not Word.SHOWN:
+            continue
         try:
-            chunk = os.read(master, CHUNK)
-        except BlockingIOError:
+            await sitting.socket.send_bytes(body)
+        except (RuntimeError, WebSocketDisconnect):
+            return "the browser has left"
+        passed += len(body)
+        if passed >= ACK_BYTES:
+            await sitting.line.say(Word.ACK, b"%d" % passed)
+            passed = 0
+
+
+async def _typed(sitting: _Sitting) -> str:
+    """Keys come as bytes, the size of the window as text."""
+    while (message := await sitting.socket.receive())["type"] != "websocket.disconnect":
+        if (keys := message.get("bytes")) is not None:
+            await sitting.line.say(Word.KEYS, keys)
             continue
-        except OSError:  # its last end was closed: the program is gone
-            return
-        if not chunk:
-            return
-        await socket.send_bytes(chunk)
+        with suppress(ValueError, KeyError, TypeError):
+            await sitting.line.say(Word.SIZE, b"%d %d" % _size(json.loads(message.get("text") or "{}")))
+    return "the browser has left"
 
 
-async def _typed(socket: WebSocket, master: int, process: "subprocess.Popen[bytes]") -> None:
-    """Keys as bytes, the size of the window as text."""
-    while (message := await socket.receive())["type"] != "websocket.disconnect":
-        keys = message.get("bytes")
-        if keys is None:
-            with suppress(ValueError, KeyError, TypeError):
-                _resize(master, _size(json.loads(message.get("text") or "{}")))
-                process.send_signal(signal.SIGWINCH)
-            continue
-        while keys:
-            try:
-                keys = keys[os.write(master, keys) :]
-            except BlockingIOError:
-                await _ready(master, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
-
-
-async def _still(socket: WebSocket, house: House, cookie: str) -> None:
+async def _still(sitting: _Sitting) -> str:
     """Ends when the login does, or the service."""
-    recheck_s, since = socket.app.state.settings.page_recheck_s, 0.0
-    while not socket.app.state.closing.is_set():
+    app = sitting.socket.app
+    recheck_s, since = app.state.settings.page_recheck_s, 0.0
+    while not app.state.closing.is_set():
         await asyncio.sleep(STOP_S)
         since += STOP_S
         if since >= recheck_s:
             since = 0.0
-            if await run_in_threadpool(known, house, cookie) is None:
-                return
+            if await run_in_threadpool(known, sitting.house, sitting.cookie) is None:
+                return "the login is over"
+    return "the service stops"
 
 
-async def _ready(master: int, add: Callable[..., None], remove: Callable[[int], bool]) -> None:
-    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    add(master, lambda: None if ready.done() else ready.set_result(None))
-    try:
-        await ready
-    finally:
-        remove(master)
+def _asked_for(house: House, caller: Caller, ticket: Ticket, size: tuple[int, int]) -> Seat:
+    """The row that lets a worker of the container's site open it."""
+    with house.database.write() as session:
+        now = house.database.now(session)
+        session.execute(delete(Seat).where(col(Seat.until) <= now - SEAT))
+        container = session.get_one(Container, ticket.ctid)
+        seat = Seat(
+            id=secrets.token_urlsafe(24), site=container.site, ctid=ticket.ctid, by=caller.name, because=ticket.because,
+            columns=size[0], rows=size[1], until=now + SEAT,
+        )  # fmt: skip
+        session.add(seat)
+        return seat
 
 
-async def _ended(process: "subprocess.Popen[bytes]", master: int) -> int:
-    """The program says good-bye in the audit; only where it does not is it killed."""
-    if process.poll() is None:
-        with suppress(OSError):
-            os.write(master, LEAVE)
-        with suppress(subprocess.TimeoutExpired):
-            await run_in_threadpool(process.wait, PATIENCE_S)
-    if process.poll() is None:
-        process.kill()
-    return await run_in_threadpool(process.wait)
+def _settled(house: House, seat: Seat) -> bool:
+    """Whether a worker has taken it; from now on none does."""
+    with house.database.write() as session:
+        row = session.get(Seat, seat.id, with_for_update=True)
+        if row is not None:
+            session.delete(row)
+        return row is not None and row.worker is not None
 
 
 def _redeem(house: House, shown: str, cookie: str) -> Ticket | None:
@@ -237,11 +253,6 @@ def _taken(session: Session, digest: str) -> Ticket | None:
 def _size(told: Any) -> tuple[int, int]:  # noqa: ANN401 - JSON
     columns, rows = int(told["columns"]), int(told["rows"])
     return min(max(columns, 1), LARGEST), min(max(rows, 1), LARGEST)
-
-
-def _resize(master: int, size: tuple[int, int]) -> None:
-    columns, rows = size
-    ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 async def _close(socket: WebSocket, code: int, why: str) -> None:

@@ -40,5 +40,5 @@ async def container(visit: Visit) -> Response:
         there = await visit.door.get("/v1/findings", node=told["node"], limit=200)
         findings = [one for one in there["items"] if one["subject"] == str(ctid)]
     may_enter = visit.may("operate") and visit.caller.customer is None and told["state"] == ContainerState.PRESENT
-    console = may_enter and offered(visit.house, visit.request.app.state.settings)
+    console = may_enter and offered(visit.request.app.state.settings)
     return visit.show("container.html", ct=told, outages=outages["items"], findings=findings, console=console)

@@ -10,5 +10,5 @@ class PageSettings(BaseSettings):
 
     page: bool = True  # VZQ_PAGE: serve the operators' page beside the API
     page_url: str = ""  # VZQ_PAGE_URL: how browsers reach it where a proxy stands before it, e.g. https://vzq.example.net
-    page_console: bool | None = None  # VZQ_PAGE_CONSOLE: consoles in the browser; None: where this host has the SSH key
+    page_console: bool = True  # VZQ_PAGE_CONSOLE: consoles in the browser
     page_recheck_s: float = 5.0  # VZQ_PAGE_RECHECK_S: how long a live page or a console may go on after its token was revoked

@@ -23,7 +23,7 @@ def listening(empty_redis: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def listen(idle_ms: int) -> Heard:
         heard: Heard = queue.Queue()
         monkeypatch.setattr(actors, "IDLE_POLL_MS", idle_ms)
-        bells = Bells(empty_redis, site="main", families=("create", "exec"), ring=lambda job, token: heard.put((job, token)))
+        bells = Bells(empty_redis, site="main", families=("create", "exec"), ring=lambda job, token: heard.put((job, token)), others={})
         bells.start()
         opened.append(bells)
         return heard

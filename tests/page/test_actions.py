@@ -1,5 +1,6 @@
 """What is done on the page is done by the API, under the name of whoever is logged in, with the reason that was given."""
 
+import pytest
 from sqlmodel import select
 
 from models.access import Audit
@@ -140,11 +141,12 @@ def test_each_form_is_taken_from_its_scope_and_those_above(page: Page) -> None:
                 assert status < 500, (scope, path)
 
 
-def test_no_ticket_for_a_console_is_given_where_there_is_none(page: Page) -> None:
+def test_no_ticket_for_a_console_is_given_where_there_is_none(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.page.console.offered", lambda _: False)
     containers(page.api)
     with page.enter("operate") as client:
         answer = send(client, "/console/1001")
     assert answer.status_code == 409
-    assert "no SSH key" in answer.text
+    assert "management host" in answer.text
     with page.house.database.read() as session:
         assert session.exec(select(Ticket)).all() == []
