@@ -27,6 +27,7 @@ from producers.api import (
     orders,
     outages,
     pauses,
+    relocations,
     rollouts,
     schedules,
     signatures,
@@ -47,7 +48,7 @@ from producers.house import House
 ROUTERS = [
     module.router
     for module in (
-        *(orders, jobs, containers, nodes, catalogue, execs, rollouts, campaigns, schedules, findings, outages, pauses, signatures),
+        *(orders, jobs, containers, nodes, catalogue, execs, rollouts, relocations, campaigns, schedules, findings, outages, pauses, signatures),
         *(depth, events, webhooks, access, alerts, health),
     )
 ]

@@ -155,3 +155,42 @@ class Schedule(BaseModel):
     last_campaign: str | None
     last_result: str
     spec: dict[str, Any]
+
+
+class Move(BaseModel):
+    """One container of a relocation, before it begins."""
+
+    wave: int
+    ctid: int
+    name: str
+    node: str
+    to: str | None = Field(description="null: where placement finds room when its turn comes.")
+    gap_s: float = Field(description="For so long it is expected to be interrupted.")
+    seconds: float = Field(description="So long the move is expected to take.")
+
+
+class Staying(BaseModel):
+    """A container that is left where it is."""
+
+    ctid: int
+    why: str
+
+
+class RelocationPlan(BaseModel):
+    """What a relocation would do."""
+
+    kind: CampaignKind
+    nodes: list[str]
+    moves: list[Move]
+    reboots: list[str] = Field(description="Nodes, in their order.")
+    staying: list[Staying]
+    ends_at: datetime | None
+    would_not_end: str
+    guessed: bool = Field(description="No move was ever measured here, so the figures are a guess.")
+
+
+class Relocation(BaseModel):
+    """A relocation that has begun."""
+
+    campaign: Campaign | None = Field(description="null: nothing has to move.")
+    plan: RelocationPlan

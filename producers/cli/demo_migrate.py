@@ -19,6 +19,7 @@ from producers.cli.demo_stage import ENOUGH_S, stage
 from producers.cli.failures import FAILED, NOT_REACHED
 from producers.cli.follow import watch
 from producers.cli.relocation import see_through
+from producers.cli.relocation_doors import Here
 from producers.cli.screen import say, table, warn
 from producers.embedded.auditor import PORT, SilentNodeError, look
 from producers.embedded.bring_up import Embedded
@@ -126,7 +127,7 @@ def _emptied(embedded: Embedded) -> int:
         begun = relocations.start(house.database, house.intake, session, relocation, by=ASKER, because="demo")
         campaign_id = begun.campaign.id if begun is not None else None
     house.bell.wake()
-    return see_through(house.database, campaign_id, left_on=SOURCE, pause=embedded.mind)
+    return see_through(Here(house.database), campaign_id, left_on=SOURCE, pause=embedded.mind)
 
 
 # -- what three of them say about one interruption ----------------------------------------------------------------

@@ -3,26 +3,21 @@
 import functools
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import Session, col, select
 
 from models.campaign_states import BAD, Outcome
 from models.campaigns import Target
-from models.clock import stamp
-from models.database import Database
-from models.fleet import Node, NodeState
-from models.relocations import TO, RelocationSpec
-from producers.cli import door
-from producers.cli.campaign_doors import Here
+from models.fleet import NodeState
+from models.relocations import RelocationOrder
+from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker, ordered
+from producers.cli.relocation_doors import Relocations, acting_on_relocations, relocations_known
 from producers.cli.screen import as_json, clock_time, say, table, warn
-from producers.relocations import start as relocations
-from producers.relocations.start import Relocation
 
 fleet = typer.Typer(no_args_is_help=True, help="What concerns many nodes: even their load out, reboot them one after the other.")
 GUARD = 4
@@ -88,7 +83,7 @@ def evacuate(
     given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to empty; it stays drained.")]
 ) -> None:
     """Move all containers of a node to others, the longest interruption first. The node stays drained."""
-    _carry_out(ordered(RelocationSpec, given | {"nodes": [node]}), relocations.evacuation, how, left_on=node)
+    _carry_out("evacuation", given | {"nodes": [node]}, how, left_on=node)
 
 
 @with_flags
@@ -96,7 +91,7 @@ def return_(
     given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to fill again; it becomes active.")]
 ) -> None:
     """Bring back the containers that the last evacuation of a node took away. The node becomes active."""
-    _carry_out(ordered(RelocationSpec, given | {"nodes": [node]}), relocations.homecoming, how)
+    _carry_out("return", given | {"nodes": [node]}, how)
 
 
 @fleet.command()
@@ -110,11 +105,10 @@ def rebalance(
     most: Annotated[int, typer.Option("--most", min=1, max=1000, help="At most so many moves.")] = 20,
 ) -> None:
     """Move containers from full nodes to empty ones. What was moved within a day stays."""
-
-    def told(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
-        return relocations.rebalancing(database, session, spec, margin=margin / 100, most=most)
-
-    _carry_out(ordered(RelocationSpec, given | {"nodes": nodes or _active(site)}), told, how)
+    if not nodes:
+        with relocations_known() as relocations:
+            nodes = list(relocations.active(site))
+    _carry_out("rebalance", given | {"nodes": nodes, "margin": margin, "most": most}, how)
 
 
 @fleet.command()
@@ -127,32 +121,18 @@ def reboot(
     kernel: Annotated[str | None, typer.Option("--kernel", help="What each must run afterwards; another one stops it.", show_default=False)] = None,
 ) -> None:
     """Empty each node, reboot it, see which kernel it runs, fill it again; then the next."""
-
-    def told(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
-        return relocations.rolling_reboot(database, session, spec, together=together)
-
-    _carry_out(ordered(RelocationSpec, given | {"nodes": nodes, "kernel": kernel}), told, how)
+    _carry_out("reboot", given | {"nodes": nodes, "kernel": kernel, "together": together}, how)
 
 
-def _active(site: str) -> list[str]:
-    with door.database() as database, database.read() as session:
-        return list(session.exec(select(Node.name).where(Node.site == site, Node.state == NodeState.ACTIVE).order_by(Node.name)).all())
-
-
-def _carry_out(spec: RelocationSpec, tell: Callable[[Database, Session, RelocationSpec], Relocation], how: How, *, left_on: str = "") -> None:
-    with door.house() as house:
-        if how.plan:
-            with house.database.read() as session:
-                relocation = tell(house.database, session, spec)
-            as_json(_shape(relocation)) if how.json else _show(relocation)
-            return
-        with house.database.write() as session:
-            relocation = tell(house.database, session, spec)
-            shape = _shape(relocation)
-            by = asker(how.by)
-            begun = relocations.start(house.database, house.intake, session, relocation, by=by, because=how.because, key=how.key)
-            campaign_id = begun.campaign.id if begun is not None else None
-        house.bell.wake()
+def _carry_out(kind: str, given: dict[str, Any], how: How, *, left_on: str = "") -> None:
+    order = ordered(RelocationOrder, given | {"kind": kind})
+    if how.plan:
+        with relocations_known() as relocations:
+            shape = relocations.plan(order)
+        as_json(shape) if how.json else _show(shape)
+        return
+    with acting_on_relocations() as relocations:
+        campaign_id, shape = relocations.start(order, how.key, Who(asker(how.by), how.because))
         if how.json and not how.wait:
             as_json({"campaign": campaign_id, **shape})
         elif campaign_id is None and not how.json:
@@ -161,58 +141,35 @@ def _carry_out(spec: RelocationSpec, tell: Callable[[Database, Session, Relocati
             _summary(shape)
             say(campaign_id)
         if how.wait:
-            raise typer.Exit(see_through(house.database, campaign_id, json=how.json, left_on=left_on))
+            raise typer.Exit(see_through(relocations, campaign_id, json=how.json, left_on=left_on))
 
 
-def see_through(database: Database, campaign_id: str | None, *, json: bool = False, left_on: str, pause: Callable[[float], None] = time.sleep) -> int:
+def see_through(
+    relocations: Relocations, campaign_id: str | None, *, json: bool = False, left_on: str, pause: Callable[[float], None] = time.sleep
+) -> int:
     """Follow it to its end and tell what it has left behind; the exit code."""
     from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
-    code = follow(Here(database), campaign_id, json=json, pause=pause) if campaign_id is not None else 0
-    if campaign_id is not None and _left_out(database, campaign_id, tell=not json):
+    code = follow(relocations, campaign_id, json=json, pause=pause) if campaign_id is not None else 0
+    if campaign_id is not None and _left_out(relocations.targets(campaign_id), tell=not json):
         code = code or GUARD
     if left_on:
-        with database.read() as session:
-            left, node = relocations.left_on(session, left_on), session.get(Node, left_on)
-        state = "drained" if node is not None and node.state == "draining" else str(node.state) if node is not None else "no longer enrolled"
+        left = relocations.left(left_on)
         if not json:
-            say(f"{left_on}: {left} containers, {state}")
-        return code or (GUARD if left else 0)
+            say(f"{left_on}: {left.containers} containers, {'drained' if left.state == NodeState.DRAINING else left.state}")
+        return code or (GUARD if left.containers else 0)
     return code
 
 
-def _left_out(database: Database, campaign_id: str, *, tell: bool) -> bool:
+def _left_out(targets: Sequence[Target], *, tell: bool) -> bool:
     """Say of each that did not move why, the first ones; whether any has failed."""
-    with database.read() as session:
-        query = select(Target).where(Target.campaign_id == campaign_id, col(Target.outcome).in_(BAD | {Outcome.SKIPPED}))
-        bad = session.exec(query.order_by(col(Target.outcome) == Outcome.SKIPPED, col(Target.place)).limit(SHOWN)).all()
-    for target in bad if tell else ():
+    bad = [target for target in targets if target.outcome in BAD | {Outcome.SKIPPED}]
+    for target in sorted(bad, key=lambda one: (one.outcome == Outcome.SKIPPED, one.place))[:SHOWN] if tell else ():
         say(f"  {f'container {target.ctid}' if target.ctid is not None else f'node {target.node}'} {target.outcome}: {target.reason}")
     return any(target.outcome in BAD for target in bad)
 
 
-def _shape(relocation: Relocation) -> dict[str, Any]:
-    history = relocation.history
-    return {
-        "kind": str(relocation.kind),
-        "nodes": list(relocation.spec.nodes),
-        "moves": [
-            {
-                "wave": one.wave, "ctid": one.ctid, "name": one.title, "node": one.node, "to": one.labels.get(TO),
-                "gap_s": round(history.gap_s(one.ctid), 3), "seconds": round(history.length(one.ctid).total_seconds(), 1),
-            }
-            for one in relocation.targets if one.ctid is not None
-        ],
-        "reboots": [one.node for one in relocation.targets if one.ctid is None],
-        "staying": [{"ctid": ctid, "why": why} for ctid, why in relocation.staying.items()],
-        "ends_at": stamp(relocation.forecast.ends_at),
-        "would_not_end": relocation.forecast.why,
-        "guessed": history.guessed,
-    }  # fmt: skip
-
-
-def _show(relocation: Relocation) -> None:
-    shape = _shape(relocation)
+def _show(shape: dict[str, Any]) -> None:
     rows = [(one["wave"], one["ctid"], one["name"], one["node"], one["to"] or "by room", f"{one['gap_s']:.2f} s") for one in shape["moves"][:SHOWN]]
     table(("wave", "ct", "name", "from", "to", "expected gap"), rows, empty="no moves", right=("wave", "ct", "expected gap"))
     if len(shape["moves"]) > SHOWN:

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producers.house import House
-from producers.page import begin, campaigns, console, containers, entrance, fleet, jobs
+from producers.page import begin, campaigns, console, containers, entrance, fleet, jobs, relocate
 from producers.page import house as kept
 from producers.page.door import Refused
 from producers.page.guard import Forged, Headers, NotHere, known, to_login
@@ -23,7 +23,7 @@ from producers.page.settings import PageSettings
 from producers.page.visit import COOKIE
 
 log = structlog.get_logger(__name__)
-VIEWS = (entrance.views, fleet.views, jobs.views, begin.views, campaigns.views, containers.views, console.views, kept.views)
+VIEWS = (entrance.views, fleet.views, jobs.views, begin.views, relocate.views, campaigns.views, containers.views, console.views, kept.views)
 FOR_EVER = "public, max-age=31536000, immutable"  # its address changes with its content
 
 

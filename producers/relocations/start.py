@@ -11,7 +11,7 @@ from models.campaign_states import OVER, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
 from models.fleet import Container, ContainerState, Node, NodeState
-from models.relocations import TO, RelocationSpec
+from models.relocations import TO, RelocationOrder, RelocationSpec
 from producers.campaigns.begin import Asked, Begun, begin, known
 from producers.campaigns.rule_sheet import Forecast, forecast
 from producers.campaigns.rules import Seen
@@ -54,6 +54,19 @@ class Relocation:
             if target.ctid is not None:
                 told[target.ctid] = told.get(target.ctid, 0.0) + self.history.gap_s(target.ctid)
         return told
+
+
+def asked_for(database: Database, session: Session, order: RelocationOrder) -> Relocation:
+    """The relocation that an order means; nothing is written. Raises BadOrder or Refusal."""
+    match order.kind:
+        case "evacuation":
+            return evacuation(database, session, order.spec)
+        case "return":
+            return homecoming(database, session, order.spec)
+        case "rebalance":
+            return rebalancing(database, session, order.spec, margin=order.margin / 100, most=order.most)
+        case "reboot":
+            return rolling_reboot(database, session, order.spec, together=order.together)
 
 
 def evacuation(database: Database, session: Session, spec: RelocationSpec) -> Relocation:

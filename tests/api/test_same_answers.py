@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import col, select
 from typer.testing import CliRunner, Result
 
-from models.fleet import Container, ContainerState
+from models.fleet import Container, ContainerState, Node, NodeState
 from models.house import Beat, Worker
 from models.inside import ExecResult
 from models.jobs import Job
@@ -178,6 +178,30 @@ def test_a_roll_out(doors: Doors, tmp_path: Path) -> None:
 
     told = same(doors, story)
     assert [code for _, code, _, _ in told] == [0, 0, 2, *[0] * 5, 2, 5, 5, 0, 3, 0, 2, 0, 0, 0, 3, *[0] * 5, 2, 1, *[0] * 5, 2]
+
+
+def test_a_relocation(doors: Doors) -> None:
+    def story(doors: Doors, door: str) -> None:
+        doors.say("node", "evacuate", "n1", "--plan")
+        doors.say("node", "evacuate", "n1", "--plan", "--json", "--longest-gap", "0.5")
+        doors.say("node", "evacuate", "nobody", "--plan")
+        doors.say("node", "return", "n2", "--plan")
+        doors.say("fleet", "rebalance", "--margin", "2", "--plan", "--json")
+        doors.say("fleet", "rebalance", "n1", "n2", "--margin", "90")
+        doors.say("fleet", "reboot", "n2", "n1", "--together", "2", "--kernel", "6.1", "--plan", "--json")
+        begun = json.loads(doors.say("node", "evacuate", "n1", "--key", f"{door}-monday", "--because", "fan", "--json").stdout)
+        assert doors.say("node", "evacuate", "n1", "--key", f"{door}-monday", "--because", "fan").stdout.endswith(f"{begun['campaign']}\n")
+        doors.say("node", "evacuate", "n1")
+        doors.campaigner.run_once()
+        doors.say("campaign", "abort", begun["campaign"])
+        doors.campaigner.run_once()
+        doors.say("node", "evacuate", "n1", "--key", f"{door}-monday", "--because", "fan", "--wait")
+        with doors.api.house.database.write() as session:
+            session.get_one(Node, "n1").state = NodeState.ACTIVE
+
+    told = same(doors, story)
+    assert [code for _, code, _, _ in told] == [0, 0, 2, 3, 0, 3, 0, 0, 0, 3, 0, 1]
+    assert told[-1][2].endswith("n1: 2 containers, drained\n")
 
 
 def test_a_dry_run(doors: Doors, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ class Made:
 
 
 PAGES = [
-    "/", "/jobs", "/jobs?state=stuck", "/stuck", "/rollouts", "/rollouts/new", "/moves", "/containers", "/containers?text=ct", "/downtime",
-    "/findings", "/schedules", "/pauses", "/webhooks", "/audit",
+    "/", "/jobs", "/jobs?state=stuck", "/stuck", "/rollouts", "/rollouts/new", "/relocations/new", "/moves", "/containers", "/containers?text=ct",
+    "/downtime", "/findings", "/schedules", "/pauses", "/webhooks", "/audit",
 ]  # fmt: skip
 
 

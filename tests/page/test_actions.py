@@ -102,6 +102,40 @@ def test_a_roll_out_is_written_looked_at_begun_and_held(page: Page) -> None:
         assert (row.producer, row.more_failures, row.speed, row.state) == ("operate", 2, 3, "aborting")
 
 
+def test_a_node_is_emptied_only_after_its_moves_were_shown(page: Page) -> None:
+    containers(page.api)
+    form = {"kind": "evacuation", "nodes": "n1", "mode": "online", "at_once": "2", "failures": "0"}
+    with page.enter("operate") as client:
+        assert 'value="n1"' in client.get("/relocations/new?kind=evacuation&nodes=n1").text
+        plan = send(client, "/relocations/plan", **form)
+        assert "longest interruption" in plan.text
+        key = plan.text.split('name="key" value="')[1].split('"')[0]
+        with page.house.database.read() as session:
+            assert (session.get_one(Node, "n1").state, session.exec(select(Campaign)).all()) == ("active", [])
+        begun = [send(client, "/relocations/start", **form, key=key).headers["location"] for _ in range(2)]
+        assert begun[0] == begun[1]
+        again = send(client, "/relocations/start", **form, key="another")
+        assert (again.status_code, "abort it" in again.text) == (409, True)
+    with page.house.database.read() as session:
+        (row,) = session.exec(select(Campaign)).all()
+        assert (row.kind, row.producer, row.because, row.spec["mode"], row.spec["failures"]) == ("evacuation", "operate", "ticket 4711", "online", 0)
+
+
+def test_a_relocation_that_cannot_be_is_refused_field_by_field(page: Page) -> None:
+    with page.enter("operate") as client:
+        for fields, what in [
+            ({"kind": "evacuation", "nodes": "nobody"}, "there is no node"),
+            ({"kind": "evacuation", "nodes": ""}, "nodes"),
+            ({"kind": "evacuation", "nodes": "n1", "at_once": "many"}, "at_once"),
+            ({"kind": "explode", "nodes": "n1"}, "kind"),
+            ({"kind": "rebalance", "nodes": "n1 n2", "window": "always"}, "windows"),
+        ]:
+            answer = send(client, "/relocations/plan", **fields)
+            assert (answer.status_code, what in answer.text) == (422, True), (fields, answer.text)
+        refused = send(client, "/relocations/start", kind="return", nodes="n1")
+        assert (refused.status_code, "never evacuated" in refused.text) == (409, True)
+
+
 def test_a_pause_has_an_owner_and_a_reason_and_ends(page: Page) -> None:
     with page.enter("operate") as client:
         assert send(client, "/pauses", reach="node", name="n1").status_code == 303
@@ -121,6 +155,7 @@ ACTS = [  # form, its fields, the least scope
     ("/nodes/n1/state", {"state": "draining"}, "operate"),
     ("/nodes/n1/observe", {}, "operate"),
     ("/rollouts/start", {"spec": SPEC}, "operate"),
+    ("/relocations/start", {"kind": "evacuation", "nodes": "n1"}, "operate"),
     ("/campaigns/{job}/abort", {}, "operate"),
     ("/findings/1/repair", {}, "operate"),
     ("/pauses", {"reach": "everything"}, "operate"),

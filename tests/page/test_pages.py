@@ -111,6 +111,7 @@ def test_only_who_may_act_is_offered_to(full: Page) -> None:
         assert "a person must decide" not in reader.get(f"/jobs/{stuck}").text
         assert "a person must decide" in operator.get(f"/jobs/{stuck}").text
         assert reader.get("/rollouts/new").status_code == 403
+        assert reader.get("/relocations/new").status_code == 403
         assert reader.get("/console/1001").status_code == 403
 
 
