@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 DAILY, HOUSE = "Orders, jobs, fleet", "The house itself"
 
@@ -62,12 +62,13 @@ def load(name: str) -> Any:  # noqa: ANN401 - typer keeps the type of its comman
     """The command behind an entry of the menu, ready to be called."""
     entry = MENU[name]
     found = getattr(import_module(entry.module), entry.name)
-    if not isinstance(found, typer.Typer):
-        alone = typer.Typer(add_completion=False)
+    if isinstance(found, typer.Typer):
+        found.pretty_exceptions_enable = False
+        command: Any = get_group(found)  # without the options about completion, which are vzq's own
+    else:
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(name, help=found.__doc__)(found)
-        found = alone
-    found.pretty_exceptions_enable = False
-    command = get_command(found)
+        command = get_command(alone)
     command.name = name
     return command
 
