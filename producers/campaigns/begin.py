@@ -94,7 +94,8 @@ def begin(database: Database, intake: Intake, session: Session, asked: Asked, ta
     for target in targets:
         target.campaign_id = campaign_id
     session.add_all(targets)
-    why = f"{len(targets)} targets in {1 + max(target.wave for target in targets)} waves"
+    waves = 1 + max(target.wave for target in targets)
+    why = f"{len(targets)} target{'s' * (len(targets) > 1)} in {waves} wave{'s' * (waves > 1)}"
     data = {"by": asked.by, "because": asked.because}
     session.add(CampaignEvent(campaign_id=campaign_id, cause=CampaignCause.STARTED, state=CampaignState.RUNNING, at=now, why=why, data=data))
     if asked.by != HOUSE:

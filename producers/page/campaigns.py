@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from models.campaign_states import OVER, Outcome
-from models.campaigns import Campaign
+from models.campaigns import Campaign, CampaignKind
 from producers.page.guard import Views
 from producers.page.live import Look, Piece, streamed
 from producers.page.visit import Visit
@@ -55,7 +55,8 @@ async def campaign(visit: Visit) -> Response:
     """One of them."""
     seen = await _see(visit)
     over = seen["campaign"]["state"] in OVER
-    return visit.show("campaign.html", **seen, over=over, order=ORDER, have=_look(visit, seen).digest)
+    entry = "/rollouts" if seen["campaign"]["kind"] == CampaignKind.ROLLOUT else "/moves"
+    return visit.show("campaign.html", **seen, menu_entry=entry, over=over, order=ORDER, have=_look(visit, seen).digest)
 
 
 @views.get("/campaigns/{campaign_id}/live")

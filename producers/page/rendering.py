@@ -40,7 +40,7 @@ class Renderer:
             lasting=lasting,
             written=written,
         )
-        self._environment.globals.update(asset=self.asset, share=as_share, sees=sees)
+        self._environment.globals.update(asset=self.asset, share=as_share, sees=sees, entry_of=entry_of)
         self.parts: Any = self._environment.get_template("parts.html").module  # macros by name
 
     def asset(self, name: str) -> str:
@@ -98,6 +98,12 @@ def _read(at: str) -> datetime:
 def sees(caller: Caller, whole: bool, scope: str) -> bool:  # noqa: FBT001 - from a table of the template
     """The menu names what this caller's token opens: not what concerns the whole house where it is bound to a customer."""
     return caller.may(Scope(scope)) and not (whole and caller.customer is not None)
+
+
+def entry_of(here: str) -> str:
+    """The entry of the menu that a page belongs to."""
+    first = here.removeprefix("/").partition("/")[0]
+    return {"nodes": "/", "campaigns": "/rollouts", "relocations": "/moves", "console": "/containers"}.get(first, f"/{first}")
 
 
 def written(value: object) -> str:
