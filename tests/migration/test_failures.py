@@ -1,6 +1,7 @@
 """Whatever is killed in whatever phase of a move: exactly one copy runs in the end, on the node that the row names, and no other could start."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -94,6 +95,32 @@ async def test_a_frozen_container_of_an_openvz_kernel_goes_on(pair: MoveHouse, m
     for ctid, job in moves.values():
         await pair.story_of(job, State.DONE)
         await is_once_and_well(pair, ctid)
+
+
+async def test_what_comes_up_on_the_target_after_vzmigrate_has_taken_its_files_away_ends_and_the_source_goes_on(pair: MoveHouse) -> None:
+    # As when its ssh dies under the restore: its undo removes area and conf, and then the restore is through.
+    ctid, job = await moving(pair, "online", "clean-up")
+    root = pair.lab.machines[N2].node.sandbox.root
+    shutil.rmtree(root / f"vz/private/{ctid}")
+    (root / f"etc/vz/conf/{ctid}.conf").unlink()
+    await pair.at(N1, "kill", command="vzmigrate")
+    assert (await pair.story_of(job, State.DONE)).result["tries"] == 2
+    await is_once_and_well(pair, ctid)
+    pair.no_trust()
+
+
+async def test_what_goes_on_running_on_the_source_after_its_conf_was_put_away_ends(pair: MoveHouse) -> None:
+    await openvz(pair)
+    ctid, job = await moving(pair, "online", "clean-up")  # as when `chkpnt --kill` fails: vzmigrate ignores that, and puts the conf away
+    confs = pair.lab.machines[N1].node.sandbox.root / "etc/vz/conf"
+    (confs / f"{ctid}.conf").rename(confs / f"{ctid}.conf.migrated")
+    assert pair.frozen(N1, ctid)
+    await pair.at(N1, "kill", command="vzmigrate")
+    await pair.story_of(job, State.DONE)
+    await is_once_and_well(pair, ctid)
+    row = pair.row(ctid)
+    assert row is not None
+    assert row.node == N2
 
 
 @pytest.mark.parametrize("mode", PHASES)

@@ -53,7 +53,7 @@ def came(node: Bench) -> Path:
         ("ready", "101", MOVE, JOB, "ssh-rsa", "A B"), ("ready", "101", MOVE, JOB, "ssh-rsa;id", "AAAA"), ("arrive", "101", MOVE, JOB, "maybe"),
         ("authorize", "101", MOVE, "any", "simfs", *KEY),
         ("authorize", "101", MOVE, '1.2.3.4"', "simfs", *KEY), ("authorize", "101", MOVE, "1.2.3.4", "zfs", *KEY), ("bar", "101", MOVE),
-        ("bar", "101", MOVE, "*"), ("revoke", "../x"), ("sweep", "x"), ("facts", "101", "h", "x", "-"), ("frobnicate", "101"),
+        ("bar", "101", MOVE, "*"), ("fell", "101", MOVE), ("revoke", "../x"), ("sweep", "x"), ("facts", "101", "h", "x", "-"), ("frobnicate", "101"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -201,6 +201,56 @@ def test_a_conf_that_was_cut_off_on_its_way_goes(node: Bench, part: str) -> None
     assert look(node).torn
     mv(node, "bar", "101", MOVE, JOB)
     assert look(node).empty
+
+
+FELLED = """#!/bin/sh
+printf '%s\\n' "$*" >>"$VZQ_NODE_ROOT/said"
+if [ "$1" = exec2 ]; then [ -e "$VZQ_NODE_ROOT/etc/vz/conf/$2.conf" ] || exit 14; exit 0; fi
+if [ "$1 $2" = "--skiplock stop" ]; then
+    [ -s "$VZQ_NODE_ROOT/etc/vz/conf/$3.conf" ] || exit 14
+    echo "unmounted down" >"$VZQ_NODE_ROOT/state.$3"
+    exit 0
+fi
+"""
+
+
+def stray(node: Bench) -> None:
+    """Processes run, and their configuration is gone."""
+    (node.root / "state.101").write_text("mounted running\n")
+    node.tool("vzctl", (node.root / "bin/vzctl").read_text().replace("#!/bin/sh\n", FELLED))
+
+
+def test_what_runs_on_the_target_without_conf_and_area_ends(node: Bench) -> None:
+    stray(node)
+    mv(node, "fell", "101", MOVE, JOB, code=17)  # nothing shows that the move brought it
+    (node.root / "state.101").unlink()
+    authorize(node)
+    (node.root / "state.101").write_text("mounted running\n")
+    told = look(node)
+    assert (told.pulse, told.stray, told.empty) == ("stray", True, False)
+    for _ in range(2):
+        mv(node, "fell", "101", MOVE, JOB)
+        assert look(node).empty
+        assert not node.conf(101).exists()
+    assert "--skiplock stop 101 --fast" in (node.root / "said").read_text()
+
+
+def test_a_copy_on_the_target_that_has_its_area_is_not_felled(node: Bench) -> None:
+    authorize(node)
+    stray(node)
+    node.private(101).mkdir(parents=True)
+    mv(node, "fell", "101", MOVE, JOB, code=17)
+    assert "stop" not in (node.root / "said").read_text()
+
+
+def test_what_goes_on_running_on_the_source_after_its_copy_was_put_away_ends(node: Bench) -> None:
+    node.make_whole(101)
+    node.conf(101).rename(node.conf(101).with_suffix(".conf.migrated"))
+    stray(node)
+    mv(node, "fell", "101", MOVE, OTHER, code=17)
+    mv(node, "fell", "101", MOVE, JOB)
+    told = look(node)
+    assert (told.pulse, told.sight.conf, told.sight.migrated, told.sight.private) == ("down", None, True, "full")
 
 
 def test_a_conf_without_a_mark_that_a_create_is_making_stays(node: Bench) -> None:

@@ -121,3 +121,10 @@ def test_the_node_s_own_sentence_is_told() -> None:
     answer = recorded("migrate-online-inflight-connection-fails", "vzmigrate --online -t --ssh-mux 10.99.0.11 207", MOVES)
     with pytest.raises(Retryable, match="Failed to dump container"):
         judge(moved("move-again"), answer)
+
+
+def test_an_old_vzmigrate_that_ends_with_1_after_its_last_word_has_done_it_all() -> None:
+    told = recorded("migrate-online-v", "vzmigrate --online -v 10.99.0.11 207", MOVES).out
+    judge(moved("move-again"), Finished(1, told, ""))
+    with pytest.raises(Permanent):
+        judge(moved("move-again"), Finished(1, told[: told.index("Cleaning up")], ""))

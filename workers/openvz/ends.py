@@ -9,8 +9,8 @@ from workers.commands import Finished
 from workers.openvz.driver import Sight
 from workers.openvz.sights import Answer, not_understood, read_sight
 
-Pulse = Literal["down", "alive", "frozen"]
-_PULSES: dict[str, Pulse] = {"down": "down", "alive": "alive", "frozen": "frozen"}
+Pulse = Literal["down", "alive", "frozen", "stray"]
+_PULSES: dict[str, Pulse] = {"down": "down", "alive": "alive", "frozen": "frozen", "stray": "stray"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class End:
 
     node: str
     sight: Sight
-    pulse: Pulse  # alive: commands inside run; frozen: stopped in its tracks by a checkpoint, or restored and not let go yet
+    pulse: Pulse  # alive: commands inside run; frozen: stopped by a checkpoint, or restored and not let go yet; stray: runs, without a conf
     dump: bool  # vzmigrate's own dump of it is there
     dump_file: str
     came: bool  # nothing of this id was here when this job came: what is here now, the move brought
@@ -41,7 +41,12 @@ class End:
     def torn(self) -> bool:
         """A conf that came here in part: vzmigrate sends it first, through `cat`, and was killed or cut off meanwhile (facts §5.2)."""
         s = self.sight
-        return self.came and not JOB_ID.fullmatch(s.marker or "") and s.private == "none" and not (s.half_made or s.running)
+        return self.came and not JOB_ID.fullmatch(s.marker or "") and s.private == "none" and not s.half_made
+
+    @property
+    def stray(self) -> bool:
+        """It runs and belongs to nothing: vzmigrate put away conf or area of a copy that it had not ended, or that was only just coming up."""
+        return self.sight.running and (self.sight.conf is None or self.sight.private == "none")
 
     @property
     def at_work(self) -> str | None:

@@ -92,6 +92,10 @@ class Vzmigrate:
         """On the source: what a killed vzmigrate left running ends."""
         return self._ours("quiet", self._ct, self._way.job)
 
+    def fell(self) -> Command:
+        """On either node: what runs although its configuration or its area is gone ends. Safe to repeat."""
+        return self._ours("fell", self._ct, self._way.job, self._way.mark)
+
     def bar(self) -> Command:
         """On the target: the half copy that the move brought can no longer start; `vzq-ct drop` removes it. Safe to repeat."""
         return self._ours("bar", self._ct, self._way.job, self._way.mark, timeout=_REMOVE)

@@ -126,6 +126,7 @@ class Migration:
 
         return [
             Step(f"quiet{suffix}", lambda _: words.quiet(), lambda m: not m.source.left, locks=False, node=old),
+            Step(f"fell{suffix}", lambda _: words.fell(), lambda m: arrived(m) or not m.target.came or not m.target.stray, locks=False, node=new),
             Step(f"drop-restored{suffix}", lambda _: words.drop_restored(), lambda m: empty(m) or m.target.pulse != "frozen", node=new),
             Step(f"bar{suffix}", self._bar, empty, node=new),
             Step(f"thaw{suffix}", lambda _: words.thaw(), lambda m: arrived(m) or m.source.pulse != "frozen", node=old, critical=True),
@@ -143,6 +144,7 @@ class Migration:
             Step("quiet-after", lambda _: words.quiet(), lambda m: not m.source.left, locks=False, node=old),
             Step("stop-twin", lambda _: driver.stop(ct, fast=True), lambda m: m.source.pulse != "alive", node=old),
             Step("kill-frozen", lambda _: words.kill_frozen(), lambda m: m.source.pulse != "frozen", node=old),
+            Step("fell-twin", lambda _: words.fell(), lambda m: not m.source.stray, locks=False, node=old),
             Step("umount", lambda _: driver.umount(ct), lambda m: m.source.sight.conf is None or not m.source.sight.mounted, node=old),
             Step("retire", lambda _: words.retire(), lambda m: m.source.sight.conf is None, locks=False, node=old),
         ]
