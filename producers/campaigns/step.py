@@ -109,7 +109,7 @@ class Step:
         wave = starting[0].wave
         members = [target for target in self.targets if target.wave == wave]
         if all(target.outcome is Outcome.NOT_STARTED for target in members):
-            self._move(CampaignCause.WAVE, f"wave {wave} begins, {len(members)} targets", wave=wave, size=len(members))
+            self._move(CampaignCause.WAVE, f"wave {wave} begins, {len(members)} target{'s' * (len(members) > 1)}", wave=wave, size=len(members))
             self.sort.begins(self.session, self.campaign, members, now=self.now)
         placed = sum(self._place(target) for target in starting[:AT_ONCE])
         if placed < len(starting):
