@@ -8,6 +8,7 @@ from models.clock import stamp
 from models.fleet import Container, ContainerState, Node, Plan, Pool
 from models.hooks import Delivery, Webhook
 from models.jobs import Begun, Event, Job
+from producers.webhooks.trouble import Trouble
 
 
 def job_shape(job: Job) -> dict[str, Any]:
@@ -155,10 +156,11 @@ def audit_shape(entry: Audit) -> dict[str, Any]:
     return entry.model_dump() | {"at": stamp(entry.at)}
 
 
-def hook_shape(hook: Webhook, secret: str | None = None) -> dict[str, Any]:
+def hook_shape(hook: Webhook, secret: str | None = None, *, trouble: Trouble | None = None) -> dict[str, Any]:
     """A webhook; its secret only where it is told for the first time."""
     fields = ("id", "url", "events", "customer", "active", "cursor", "created_by")
-    return {field: getattr(hook, field) for field in fields} | {"created_at": stamp(hook.created_at), "secret": secret}
+    failing = {"failing": trouble.deliveries if trouble else 0, "failing_why": trouble.error if trouble else ""}
+    return {field: getattr(hook, field) for field in fields} | {"created_at": stamp(hook.created_at), "secret": secret} | failing
 
 
 def delivery_shape(delivery: Delivery) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class Sheet(BaseModel):
     name: str
     population: int
     waves: list[int] = Field(description="Their sizes.")
+    at_once: dict[str, int] = Field(description="Most at the same time: all, and per_node.")
     stops: list[Stop]
     counts_as_failed: list[Outcome] = Field(description="Outcomes that use up the budget.")
     then: str = Field(description="stop or pause: what happens when it is used up.")

@@ -24,6 +24,7 @@ from producers.tokens import Caller
 from producers.webhooks import manage
 from producers.webhooks.manage import Asked, Wish
 from producers.webhooks.settings import WebhookSettings
+from producers.webhooks.trouble import troubles
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 HookId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{26}$", description="The webhook's id.")]
@@ -52,6 +53,8 @@ class WebhookAnswer(BaseModel):
     cursor: int = Field(description="Number of the last event that was turned into deliveries.")
     created_at: datetime
     created_by: str
+    failing: int = Field(0, description="Deliveries that were tried several times in vain, or were given up within a day.")
+    failing_why: str = Field("", description="What one of them was answered.")
     secret: str | None = Field(None, description="Only in the answer that made it: whsec_…, as Standard Webhooks libraries take it.")
 
 
@@ -92,7 +95,8 @@ async def list_webhooks(house: TheHouse, caller: Admin) -> Response:
     """All webhooks."""
 
     def read(session: Session) -> list[dict[str, Any]]:
-        return [hook_shape(hook) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
+        found = troubles(session, house.clock.now())
+        return [hook_shape(hook, trouble=found.get(hook.id)) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
 
     return JSONResponse(await _read(house, caller, read))
 
@@ -100,7 +104,11 @@ async def list_webhooks(house: TheHouse, caller: Admin) -> Response:
 @router.get("/webhooks/{hook_id:jobid}", operation_id="getWebhook", response_model=WebhookAnswer)
 async def get_webhook(house: TheHouse, caller: Admin, hook_id: HookId) -> Response:
     """A webhook."""
-    return JSONResponse(await _read(house, caller, lambda session: hook_shape(_hook(session, hook_id))))
+
+    def read(session: Session) -> dict[str, Any]:
+        return hook_shape(_hook(session, hook_id), trouble=troubles(session, house.clock.now()).get(hook_id))
+
+    return JSONResponse(await _read(house, caller, read))
 
 
 @router.delete("/webhooks/{hook_id:jobid}", operation_id="deleteWebhook", status_code=204)

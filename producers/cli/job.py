@@ -13,7 +13,7 @@ from producers.cli import door
 from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
-from producers.cli.story import COLUMNS, RIGHT, rows, show
+from producers.cli.story import COLUMNS, RIGHT, empty, rows, show
 from producers.jobs import CHOICES, Choice, find
 from producers.refusals import BadOrder
 from producers.shapes import job_shape
@@ -57,7 +57,7 @@ def list_(
     if json:
         as_json([job_shape(job) for job in jobs])
         return
-    table(COLUMNS, rows(jobs, now=now), empty="no jobs; order a container with `vzq order create`", right=RIGHT)
+    table(COLUMNS, rows(jobs, now=now), empty=empty(state, node, kind, request), right=RIGHT)
     if len(jobs) == limit:
         warn(f"the newest {limit} are shown; more with --limit")
 

@@ -1,6 +1,7 @@
 """Which commands there are and where each lives; the module of a command is loaded when it is called, not before."""
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+READER_GONE = 141  # as a shell tells of a program that SIGPIPE has ended
 DAILY, HOUSE = "Orders, jobs, fleet", "The house itself"
 
 
@@ -88,6 +90,9 @@ class Menu(TyperGroup):
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
+        except BrokenPipeError:  # whoever read has had enough: `vzq job show … | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(READER_GONE) from None
         except Exception as error:
             from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
 

@@ -22,6 +22,7 @@ from producers.cli.follow import see_through
 from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, ordered
 from producers.cli.order import place_one
 from producers.cli.relocation import evacuate, return_
+from producers.cli.rows import stands
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share
 from producers.fleet import change_node, node_shapes, turn
@@ -95,7 +96,7 @@ def list_(site: Annotated[str, typer.Option("--site", help="Only this site's.")]
         (
             node.name,
             node.site,
-            node.state,
+            stands(shape),
             shape["containers"],
             as_share(shape["memory_taken"], node.memory_bytes),
             as_share(shape["disk_taken"], node.disk_bytes),
@@ -255,7 +256,7 @@ def _show(node: Node, shape: dict[str, Any]) -> None:
     able = [word for word in ("vswap", "ploop", "checkpointing", "ssh_mux") if can.get(word)]
     facts([
         ("node", node.name),
-        ("state", node.state),
+        ("state", stands(shape)),
         ("site", node.site),
         ("reached at", f"{node.user}@{node.host}:{node.port}"),
         ("runs", " ".join(str(can[word]) for word in ("dialect", "version", "kernel", "arch") if can.get(word))),

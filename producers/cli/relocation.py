@@ -183,7 +183,8 @@ def _summary(shape: dict[str, Any]) -> None:
     gaps = sorted((one["gap_s"] for one in shape["moves"]), reverse=True)
     reboots = f", {len(shape['reboots'])} reboots" if shape["reboots"] else ""
     end = f"ends about {clock_time(datetime.fromisoformat(shape['ends_at']))}" if shape["ends_at"] else f"would not end: {shape['would_not_end']}"
-    longest = f"; each container is down for {gaps[0]:.1f} s at most, as far as the past tells" if gaps else ""
+    known = "which is a guess" if shape["guessed"] else "as far as the past tells"
+    longest = f"; each container is down for {gaps[0]:.1f} s at most, {known}" if gaps else ""
     say(f"{len(gaps)} moves{reboots}: {end}{longest}")
     if shape["guessed"] and gaps:
         warn("no move was ever measured here: the figures are a guess")

@@ -130,10 +130,10 @@ class Api:
 
 @contextmanager
 def api() -> Iterator[Api]:
-    """The API that VZQ_URL and VZQ_TOKEN name; raises Unusable."""
+    """The API that VZQ_URL and VZQ_TOKEN name; raises BadOrder or Unusable."""
     token = os.environ.get("VZQ_TOKEN", "")
     if not token:
-        raise Unusable("a house elsewhere opens to a token only; put it into VZQ_TOKEN")
+        raise BadOrder({"VZQ_TOKEN": "a house elsewhere opens to a token only; put it there"})
     verify = os.environ.get("VZQ_CA") or True
     try:
         http = httpx.Client(base_url=os.environ["VZQ_URL"], headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_S, verify=verify)
@@ -151,7 +151,7 @@ def _refused(problem: Mapping[str, Any]) -> Exception:
         return BadOrder({"name": detail})
     if problem["status"] == 409 and problem["reasons"]:
         return NoRoom(detail.partition(" (")[0], problem["reasons"])
-    return Unusable(detail) if problem["status"] >= 500 or problem["status"] in {401, 429} else Refusal(detail)
+    return Unusable(detail) if problem["status"] >= 500 or problem["status"] == 429 else Refusal(detail)
 
 
 def _body(order: Order) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from producers.cli.follow import JsonLines, Lines, Quiet, View, _bars, ending, t
 from producers.cli.order_file import Bad, Line, Outcome, Refused, Taken
 from producers.cli.remote import Api, api
 from producers.cli.remote_downtime import month_of_container
-from producers.cli.rows import job_of
+from producers.cli.rows import job_of, stands
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table, warn
 from producers.cli.sizes import as_share, as_size
-from producers.cli.story import COLUMNS, RIGHT, rows, show
+from producers.cli.story import COLUMNS, RIGHT, empty, rows, show
 from producers.refusals import BadOrder
 from producers.shapes import standing_of
 
@@ -53,7 +53,7 @@ def job_list(*, state: list[str], node: str | None, kind: str | None, request: s
     if json:
         as_json(shapes)
         return
-    table(COLUMNS, rows([job_of(shape) for shape in shapes], now=datetime.now(UTC)), empty="no jobs", right=RIGHT)
+    table(COLUMNS, rows([job_of(shape) for shape in shapes], now=datetime.now(UTC)), empty=empty(state, node, kind, request), right=RIGHT)
     if len(shapes) == limit:
         warn(f"the newest {limit} are shown; more with --limit")
 
@@ -150,7 +150,7 @@ def node_list(*, site: str, json: bool) -> None:
     now = datetime.now(UTC)
     lines = [
         (
-            one["name"], one["site"], one["state"], one["containers"], as_share(one["memory_taken"], one["memory_bytes"]),
+            one["name"], one["site"], stands(one), one["containers"], as_share(one["memory_taken"], one["memory_bytes"]),
             as_share(one["disk_taken"], one["disk_bytes"]), one["finding"] or _seen(one["seen_at"], now),
         )
         for one in shapes

@@ -56,3 +56,8 @@ def moment(text: str) -> datetime:
 
 
 MOMENTS = frozenset({"accepted_at", "at", "begun_at", "deadline", "due_at", "ended_at", "resumes_at", "started_at", "until"})
+
+
+def stands(node: Shape) -> str:
+    """A node's state for people: one that is drained and empty has been emptied."""
+    return "drained" if node["state"] == "draining" and not node["containers"] else str(node["state"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -12,7 +13,7 @@ from producers.cli.rollout import File
 from producers.cli.rollout_flags import specified, with_flags
 from producers.cli.rows import moment
 from producers.cli.schedule_doors import Shape, schedules_known
-from producers.cli.screen import as_json, clock_time, facts, say, table
+from producers.cli.screen import as_json, facts, say, table
 from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="Roll-outs that begin by the clock.")
@@ -59,8 +60,8 @@ def list_(json: Json = False) -> None:
     if json:
         as_json(found)
         return
-    rows = [(one["name"], one["cron"], one["timezone"], _next(one) or "paused", one["last_result"]) for one in found]
-    table(("name", "cron", "timezone", "next", "last"), rows, empty="no schedules; add one with `vzq schedule add`")
+    rows = [(one["name"], one["cron"], _next(one) or "paused", one["last_result"]) for one in found]
+    table(("name", "cron", "next", "last"), rows, empty="no schedules; add one with `vzq schedule add`")
 
 
 @app.command()
@@ -98,7 +99,11 @@ def _pause(name: str, who: Who, *, json: bool, paused: bool) -> None:
 
 
 def _next(found: Shape) -> str:
-    return clock_time(moment(found["next_runs"][0])) if found["next_runs"] else ""
+    return _by_its_clock(found, found["next_runs"][0]) if found["next_runs"] else ""
+
+
+def _by_its_clock(found: Shape, at: str) -> str:
+    return f"{moment(at).astimezone(ZoneInfo(found['timezone'])):%a %Y-%m-%d %H:%M} {found['timezone']}"
 
 
 def _show(found: Shape) -> None:
@@ -113,5 +118,5 @@ def _show(found: Shape) -> None:
         ("asked by", found["by"]),
         ("because", found["because"]),
         ("last", found["last_result"]),
-        ("next runs", ", ".join(found["next_runs"])),
+        ("next runs", "; ".join(_by_its_clock(found, at) for at in found["next_runs"])),
     ])  # fmt: skip

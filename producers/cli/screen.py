@@ -76,7 +76,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     for row in listed:
         cells = [clean(cell) for cell in row]
         drawn.add_row(*(Text(cell, COLOUR.get(cell, "") if column == STATE_COLUMN else "") for column, cell in zip(columns, cells, strict=True)))
-    Console(highlight=False).print(drawn)
+    console = Console(highlight=False)
+    console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]  # rich ends with 1, which would mean that a job failed
+    console.print(drawn)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
@@ -92,7 +94,13 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
         text = clean(value)
         if text:
             drawn.add_row(Text(clean(name)), Text(text, COLOUR.get(text, "") if name == STATE_COLUMN else ""))
-    Console(highlight=False).print(drawn)
+    console = Console(highlight=False)
+    console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]  # rich ends with 1, which would mean that a job failed
+    console.print(drawn)
+
+
+def _reader_gone() -> None:
+    raise BrokenPipeError
 
 
 def short(job_id: str | None) -> str:

@@ -17,7 +17,8 @@ def show(told: Story, *, waits: Sequence[str] = ()) -> None:
     """The story for a person; `waits` is what holds it now."""
     job = told.job
     order = ", ".join(f"{field}={_plain(value)}" for field, value in job.order.items() if field != "kind" and value not in (False, [], ""))
-    place = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", f"on {job.node}" if job.node else "", *told.addresses) if part)
+    where = f"from {job.node} to {job.to_node}" if job.to_node else f"on {job.node}" if job.node else ""
+    place = " ".join(part for part in (f"container {job.ctid}" if job.ctid else "", where, *told.addresses) if part)
     tries = ", ".join(
         part for part in (f"{job.attempts} tries failed" if job.attempts else "", f"{job.crashes} workers died" if job.crashes else "") if part
     )
@@ -84,11 +85,20 @@ def _plain(value: object) -> str:
 
 def rows(jobs: Iterable[Job], *, now: datetime) -> list[tuple[object, ...]]:
     """Jobs as lines of a list."""
-    return [(short(job.id), job.kind, job.state, job.node, job.ctid, span(now - job.accepted_at), job.error or _about(job)) for job in jobs]
+    return [(short(job.id), job.kind, job.state, _where(job), job.ctid, span(now - job.accepted_at), job.error or _about(job)) for job in jobs]
+
+
+def empty(*filters: object) -> str:
+    """What a list without jobs says."""
+    return "no job fits" if any(filters) else "no jobs; order a container with `vzq order create`"
 
 
 COLUMNS = ("job", "kind", "state", "node", "ct", "age", "what")
 RIGHT = ("ct", "age")
+
+
+def _where(job: Job) -> str | None:
+    return f"{job.node} → {job.to_node}" if job.to_node else job.node
 
 
 def _about(job: Job) -> object:

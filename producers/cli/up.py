@@ -88,15 +88,15 @@ def next_steps(embedded: Embedded) -> list[str]:
     """How to go on from here, to copy and paste."""
     state = embedded.house.settings.state.absolute()
     lines = [f"state    {state} (logs below it)"]
-    lines.append(
-        f"page     http://{os.environ.get('VZQ_API') or Wanted.api}/ (and the API below /v1); a token for it: vzq token create NAME --scope operate"
-    )
+    lines.append(f"page     http://{os.environ.get('VZQ_API') or Wanted.api}/ (and the API below /v1); it opens to a token:")
+    lines.append("         vzq token create me --scope operate")
     if not embedded.nodes:
         lines.append("next     vzq key, then vzq node add NAME --host HOST; or start with --lab 3 to try it on simulated nodes")
         return lines
-    lines.append("next     vzq order create --plan small --template debian-12-x86_64-minbase --hostname web1.example.net --wait")
+    lines.append("next     in another shell:")
     if "VZQ_STATE" in os.environ:
-        lines.append(f"         in another shell, after: export VZQ_STATE={state}")
+        lines.append(f"         export VZQ_STATE={state}")
+    lines.append("         vzq order create --plan small --template debian-12-x86_64-minbase --hostname web1.example.net --wait")
     return lines
 
 

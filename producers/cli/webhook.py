@@ -7,6 +7,7 @@ import typer
 
 from producers.cli.failures import FAILED, NOT_REACHED
 from producers.cli.options import Because, By, Json
+from producers.cli.rows import Shape
 from producers.cli.screen import as_json, facts, say, table, warn
 from producers.cli.webhook_doors import Hooks, hooks, whole
 from producers.webhooks.manage import Wish
@@ -40,13 +41,19 @@ def list_(json: Json = False) -> None:
     if json:
         as_json(found)
         return
-    rows = [(one["id"], one["url"], ", ".join(one["events"]) or "ends of jobs", one["customer"] or "", one["cursor"]) for one in found]
+    rows = [(one["id"], one["url"], _state(one), ", ".join(one["events"]) or "ends of jobs", one["customer"] or "", one["cursor"]) for one in found]
     table(
-        ("webhook", "url", "told of", "customer", "up to event"),
+        ("webhook", "url", "state", "told of", "customer", "up to event"),
         rows,
         empty="no webhooks; add one with `vzq webhook add URL`",
         right=("up to event",),
     )
+
+
+def _state(one: Shape) -> str:
+    if not one["active"]:
+        return "off"
+    return f"failing: {one['failing']} not delivered, {one['failing_why']}" if one["failing"] else "active"
 
 
 @app.command()
@@ -60,7 +67,7 @@ def show(hook: Id, json: Json = False) -> None:
         as_json(found | {"deliveries": newest})
         return
     facts([
-        ("webhook", found["id"]), ("url", found["url"]), ("told of", ", ".join(found["events"]) or "ends of jobs"),
+        ("webhook", found["id"]), ("url", found["url"]), ("state", _state(found)), ("told of", ", ".join(found["events"]) or "ends of jobs"),
         ("customer", found["customer"]), ("up to event", found["cursor"]), ("made", f"{found['created_at']} by {found['created_by']}"),
     ])  # fmt: skip
     say("")

@@ -15,6 +15,7 @@ from producers.shapes import delivery_shape, hook_shape
 from producers.webhooks import manage
 from producers.webhooks.manage import Asked, Wish
 from producers.webhooks.settings import WebhookSettings
+from producers.webhooks.trouble import troubles
 
 if TYPE_CHECKING:
     from producers.cli.remote import Api
@@ -48,7 +49,8 @@ class Here:
     def all(self) -> list[Shape]:
         """Every webhook."""
         with self._house.database.read() as session:
-            return [hook_shape(hook) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
+            found = troubles(session, self._house.clock.now())
+            return [hook_shape(hook, trouble=found.get(hook.id)) for hook in session.exec(select(Webhook).order_by(Webhook.id)).all()]
 
     def make(self, wish: Wish) -> Shape:
         """A new one, with its secret."""

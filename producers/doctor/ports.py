@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import httpx
 
@@ -22,23 +23,25 @@ def taken(ports: Ports) -> Iterator[Check]:
             continue
         try:
             number = int(port)
-            ours = _ours(variable, host.strip("[]") or "127.0.0.1", number)
+            there = _there(variable, host.strip("[]") or "127.0.0.1", number)
         except (ValueError, OverflowError):
             bad.append(f"{variable} is {where!r}, which is no host:port")
             continue
         except OSError as error:
             bad.append(f"nothing can be served on {where} ({variable}): {os.strerror(error.errno) if error.errno else error}")
             continue
-        if ours is False:
+        if there == "other":
             bad.append(f"{where} ({variable}) is taken by a program that is not vzq")
+        elif there == "silent":
+            bad.append(f"what listens on {where} ({variable}) says nothing within {ASK_S:.0f} s: a process of vzq that hangs, or another program")
         else:
-            told.append(f"{where} {'free' if ours is None else 'served'}")
-    do = "stop that program, or set the variable to a free host:port"
+            told.append(f"{where} {there}")
+    do = "stop or restart that program, or set the variable to a free host:port"
     yield fault("ports", "; ".join(bad), do) if bad else ok("ports", some(told) or "none are fixed")
 
 
-def _ours(variable: str, host: str, port: int) -> bool | None:
-    """Whether vzq answers there; None when nobody listens. Raises OSError when nobody could."""
+def _there(variable: str, host: str, port: int) -> Literal["free", "served", "silent", "other"]:
+    """Whether vzq answers there. Raises OSError when nobody could listen."""
     asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - that is where it is reached from here
     try:
         socket.create_connection((asked, port), timeout=ASK_S).close()
@@ -46,16 +49,16 @@ def _ours(variable: str, host: str, port: int) -> bool | None:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
-        return None
+        return "free"
     path, word = OURS[variable]
     shown = f"[{asked}]" if ":" in asked else asked
     for scheme in ("http", "https"):
         try:
             with httpx.Client(verify=False, timeout=ASK_S, trust_env=False) as client:  # noqa: S501 - nothing is trusted: only whether it is ours
                 if word in client.get(f"{scheme}://{shown}:{port}{path}").text:
-                    return True
+                    return "served"
         except httpx.TimeoutException:
-            return False
+            return "silent"
         except (httpx.HTTPError, ValueError):
             continue
-    return False
+    return "other"

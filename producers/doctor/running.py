@@ -57,7 +57,11 @@ def nodes(session: Session, now: datetime) -> Check:
     told = "; ".join(f"{what}: {some(names)}" for what, names in (("ill", ill), ("not looked at", old), ("not enrolled yet", new)) if names)
     what = f"{told} (of {len(rows)})"
     if ill:
-        return fault("nodes", what, f"`vzq node show {ill[0].partition(' ')[0]}` says what is wrong; vzq goes on by itself once it is mended")
+        return fault(
+            "nodes",
+            what,
+            f"`vzq node show {ill[0].partition(' ')[0]}` says what is wrong and what to do; what was only away is taken up again by itself",
+        )
     if old:
         return fault("nodes", what, f"`vzq job list --node {old[0]} --kind observe-node`, then `vzq job why` tells what keeps the look")
     return (

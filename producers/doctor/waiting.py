@@ -1,22 +1,20 @@
 """What waits for a person: secrets that do not open, deliveries that fail, pauses, stuck jobs."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.hooks import Delivery, Webhook
+from models.hooks import Webhook
 from models.house import Secret
 from models.jobs import Job
 from models.lifecycle import State
 from models.vault import Vault, VaultError
 from producers.doctor.check import Check, fault, look, ok, some
 from producers.pauses import pauses as in_force
+from producers.webhooks.trouble import troubles
 
 TRIED = 50  # sealed secrets that are opened; a wrong key fails at the first
-FAILING_AFTER = 3  # attempts: some minutes without an answer
-GIVEN_UP_WITHIN = timedelta(days=1)
 
 
 def sealed(session: Session, vault: Vault) -> Check:
@@ -39,11 +37,8 @@ def sealed(session: Session, vault: Vault) -> Check:
 def webhooks(session: Session, now: datetime) -> Check:
     """Receivers take what they are sent."""
     active = session.exec(select(Webhook).where(col(Webhook.active)).order_by(Webhook.id)).all()
-    late = (col(Delivery.state) == "waiting") & (col(Delivery.attempts) >= FAILING_AFTER)
-    lost = (col(Delivery.state) == "given-up") & (col(Delivery.due_at) > now - GIVEN_UP_WITHIN)
-    query = sa.select(col(Delivery.webhook), func.count(), func.max(Delivery.error)).where(late | lost).group_by(col(Delivery.webhook))
-    failing = {hook: (count, error) for hook, count, error in session.execute(query)}
-    bad = [f"{hook.url} ({failing[hook.id][0]} deliveries: {failing[hook.id][1]})" for hook in active if hook.id in failing]
+    failing = troubles(session, now)
+    bad = [f"{hook.url} ({failing[hook.id].deliveries} deliveries: {failing[hook.id].error})" for hook in active if hook.id in failing]
     if bad:
         first = next(hook.id for hook in active if hook.id in failing)
         return fault("webhooks", f"not delivered to {some(bad)}", f"`vzq webhook ping {first}` when it is mended, then `vzq webhook replay`")

@@ -5,11 +5,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.access import Scope
+from models.rollouts import RolloutSpec
 from producers.cli.screen import short, span
 from producers.cli.sizes import as_share, as_size
 from producers.tokens import Caller
@@ -29,6 +31,7 @@ class Renderer:
         )
         self._environment.filters.update(
             moment=moment,
+            by_the_clock_of=by_the_clock_of,
             seconds=seconds,
             size=as_size,
             short=short,
@@ -40,7 +43,7 @@ class Renderer:
             lasting=lasting,
             written=written,
         )
-        self._environment.globals.update(asset=self.asset, share=as_share, sees=sees, entry_of=entry_of)
+        self._environment.globals.update(asset=self.asset, share=as_share, sees=sees, entry_of=entry_of, limits=limits)
         self.parts: Any = self._environment.get_template("parts.html").module  # macros by name
 
     def asset(self, name: str) -> str:
@@ -59,6 +62,13 @@ def moment(at: str | None) -> Markup:
     when = _read(at)
     text = f"{when:%H:%M:%S}" if when.date() == datetime.now(UTC).date() else f"{when:%Y-%m-%d %H:%M}"
     return Markup('<time datetime="{0}" title="{1} UTC">{2}</time>').format(at, f"{when:%Y-%m-%d %H:%M:%S}", text)
+
+
+def by_the_clock_of(at: str, zone: str) -> Markup:
+    """A moment as the clocks of that zone show it."""
+    return Markup('<time datetime="{0}" title="{1} UTC">{2}</time>').format(
+        at, f"{_read(at):%Y-%m-%d %H:%M:%S}", f"{_read(at).astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M}"
+    )
 
 
 def took(begun: str | None, ended: str | None) -> str:
@@ -104,6 +114,22 @@ def entry_of(here: str) -> str:
     """The entry of the menu that a page belongs to."""
     first = here.removeprefix("/").partition("/")[0]
     return {"nodes": "/", "campaigns": "/rollouts", "relocations": "/moves", "console": "/containers"}.get(first, f"/{first}")
+
+
+def limits(spec: dict[str, Any]) -> str:
+    """What holds a roll-out back, and what ends it."""
+    told = RolloutSpec.model_validate(spec)
+    budget = told.budget
+    most = [
+        f"{budget.failures} in all" if budget.failures is not None else "",
+        f"{budget.rate} of those that have ended" if budget.rate is not None else "",
+    ]
+    over = " or ".join(part for part in most if part)
+    counted = ", ".join(budget.counts)
+    return (
+        f"At most {told.at_once.all} at once, {told.at_once.per_node} per node. "
+        f"{'Pauses' if budget.then == 'pause' else 'Stops'} when more than {over} are {counted}; those in flight count too."
+    )
 
 
 def written(value: object) -> str:

@@ -17,6 +17,7 @@ def sheet_shape(sheet: Sheet) -> dict[str, Any]:
         "name": sheet.spec.name,
         "population": len(sheet.targets),
         "waves": [sum(target.wave == wave for target in sheet.targets) for wave in range(1 + max(target.wave for target in sheet.targets))],
+        "at_once": {"all": sheet.spec.at_once.all, "per_node": sheet.spec.at_once.per_node},
         "stops": [{"failures": stop.failures, "of": stop.of, "canaries": stop.canaries} for stop in sheet.stops],
         "counts_as_failed": sorted(sheet.spec.budget.counts),
         "then": sheet.spec.budget.then,
