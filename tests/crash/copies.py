@@ -29,6 +29,12 @@ class Copies:
             self.violations.append(f"{c.ctid} went on from an older copy: what its customer wrote since is lost")
         self.newest[c.ctid] = c.area.state = max(c.area.state, self.newest.get(c.ctid, 0)) + 1
 
+    def given_up(self, c: "Container") -> None:
+        """Vzmigrate's own undo ends this copy: whatever it held, another one is the newest from now on."""
+        if c.area is not None:
+            c.area.state = 0
+        self.newest[c.ctid] = max((one.area.state for one in self.everywhere if one.ctid == c.ctid and one.area is not None), default=0)
+
     def newest_of(self, ctid: int) -> "Container | None":
         """The copy that ran last, where it still is whole."""
         whole = [one for one in self.everywhere if one.ctid == ctid and one.area is not None and one.area.complete and one.strangers_from is None]

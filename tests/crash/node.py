@@ -45,6 +45,7 @@ class Run:
     end: str = ""  # done, killed, vanished, void
     kept: bool = True  # its keeper lives and will write the exit code
     said: list[str] = field(default_factory=list)  # its output so far, where somebody listens
+    ssh_gone: bool = False  # the ssh died through which it waits for a command on another node
 
     @property
     def live(self) -> bool:
@@ -69,7 +70,7 @@ class Strike:
     """What befalls the next command that is started: killed after a while, or ended with a code by itself."""
 
     after_s: float | None = None
-    befalls: str = "kill"  # what comes so long after its start: kill, reboot (its node), reboot-peer, reboot-both
+    befalls: str = "kill"  # what comes so long after its start: kill, reboot (its node), reboot-peer, reboot-both, lose-ssh
     code: str | None = None  # its class
     slow_s: float | None = None
     keeper: bool | None = None  # its keeper dies, the command goes on
@@ -182,6 +183,8 @@ class StandInNode:
         }
         for node in struck.get(what, []):
             node.reboot()
+        if what == "lose-ssh" and run.live:
+            run.ssh_gone = True
         if what == "kill" and run.live:
             self._kill(run, "vanished")
 

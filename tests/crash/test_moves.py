@@ -41,6 +41,14 @@ def test_one_copy_is_left_whatever_goes_down_at_any_moment(ground: Ground, varia
     assert State.DONE in states
 
 
+@pytest.mark.parametrize("variant", ["online", "criu"])
+def test_one_copy_is_left_when_vzmigrates_ssh_dies_at_any_moment(ground: Ground, variant: str) -> None:
+    """What it had begun on the target goes on there, while its undo takes the files away."""
+    played = [struck(ground, variant, "lose-ssh", tenths) for tenths in range(MOMENTS[variant] + 1)]
+    assert {one.state for one in played} == {State.DONE}
+    assert any("fell" in line for one in played for line in one.story)
+
+
 @pytest.mark.parametrize("variant", MODES)
 @pytest.mark.parametrize("how", ["die-soon", "cancel"])
 def test_a_worker_that_dies_or_a_cancel_at_any_moment_leaves_one_copy(ground: Ground, variant: str, how: str) -> None:

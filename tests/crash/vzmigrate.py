@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Stretch = Generator[float, None, None]
 _JOB = re.compile(r"/move/([0-9A-Z]{26})/key")
 _ON_ITS_WAY = 0.01  # back from the other node
+_GLANCE = 0.02  # so soon it notices that its ssh died
 
 
 class Failed(Exception):
@@ -79,7 +80,11 @@ class Move:
         flight = Flight(effect, self.peer, self._boot, loop.time() + seconds)
         self.node.flights[self.job] = flight
         loop.call_later(seconds, flight.land)
-        yield seconds + _ON_ITS_WAY
+        self.run.ssh_gone = False
+        while (left := flight.until + _ON_ITS_WAY - loop.time()) > 0:
+            yield min(left, _GLANCE)
+            if self.run.ssh_gone:
+                raise Failed(code)  # and over there it goes on
         if flight.code:
             raise Failed(code)
 
@@ -171,12 +176,25 @@ class Move:
         yield from self._copy(0.1)
         self._say("Undumping container")
         self._undo.append(self._kill_there)
-        yield from self._remote(0.3, lambda: restored(p, frozen=True), 7)
+        yield from self._remote(0.3, self._undumping(), 7)
         self._say("Resuming container")
         yield from self._remote(0.05, lambda: thawed(p), 7)
         self._undo.clear()
         self._say("  Total suspended time:   0.81")
         self.node.suspended[self.job] = "0.81"
+
+    def _undumping(self) -> Callable[[], int]:
+        """It has read conf and dump when it begins: who takes them away meanwhile gets processes that belong to nothing."""
+        p, dump, ready = self.there, self.there.dump, self.there.conf is not None and self.there.private == "full"
+
+        def effect() -> int:
+            if p.running or dump is None or not ready:
+                return 32 if p.running else 17
+            p.mounted = p.running = p.frozen = True
+            p.memory, p.live = dump.memory, dict(dump.live)
+            return 0
+
+        return effect
 
     def _stopped(self) -> Stretch:
         c, p = self.here, self.there
@@ -229,8 +247,8 @@ class Move:
 
     def _forget_there(self) -> Stretch:
         def forget() -> int:
-            if not self.there.running:
-                self.there.conf = self.there.area = None
+            self.there.copies.given_up(self.there)
+            self.there.conf = self.there.area = None
             return 0
 
         yield from self._quietly(0.1, forget)
@@ -239,6 +257,7 @@ class Move:
         def kill() -> int:
             self.there.halts()
             self.there.mounted, self.there.dump = False, None
+            self.there.copies.given_up(self.there)
             return 0
 
         yield from self._quietly(0.2, kill)

@@ -89,6 +89,23 @@ def _bar(node: "StandInNode", c: Container, words: list[str]) -> Doing:
     return 0, "", ""
 
 
+def _fell(node: "StandInNode", c: Container, words: list[str]) -> Doing:
+    job, mark = words[1:]
+    if c.lock is not None:
+        return 9, "", "vzq-mv: it is being worked on"
+    if not c.running:
+        return 0, "", ""
+    if c.migrated is not None:
+        if c.migrated.get(MARK) != mark or c.conf is not None:
+            return NOT_MINE, "", "vzq-mv: not of that job"
+    elif job not in node.moves or c.ctid not in node.moves[job].came or c.area is not None:
+        return NOT_MINE, "", "vzq-mv: nothing shows that this job brought it, or it has its area"
+    yield 0.05
+    c.halts()
+    c.mounted, c.conf = False, None
+    return 0, "", ""
+
+
 def _retire(_node: "StandInNode", c: Container, words: list[str]) -> Doing:
     if c.conf is None:
         return 0, "", ""
@@ -136,7 +153,8 @@ def _arrive(node: "StandInNode", c: Container, words: list[str]) -> Doing:
 
 
 VERBS: dict[str, Verb] = {
-    "ready": _ready, "authorize": _authorize, "revoke": _revoke, "quiet": _quiet, "bar": _bar, "retire": _retire, "arrive": _arrive, "leave": _leave,
+    "ready": _ready, "authorize": _authorize, "revoke": _revoke, "quiet": _quiet, "fell": _fell, "bar": _bar, "retire": _retire,
+    "arrive": _arrive, "leave": _leave,
 }  # fmt: skip
 
 
@@ -161,13 +179,19 @@ def look(node: "StandInNode", c: Container, job: str) -> str:
     flight = node.flights.get(job)
     left = flight is not None and asyncio.get_running_loop().time() < flight.until
     lines = [
-        f"vzq-mv1 look ctid={c.ctid}", f"pulse={'frozen' if c.frozen else 'alive' if c.running else 'down'}",
+        f"vzq-mv1 look ctid={c.ctid}", f"pulse={_pulse(c)}",
         f"dump={'yes' if c.dump else 'no'}", f"dump_file=/vz/dump/tmp-dump.{c.ctid}", f"came={'yes' if came else 'no'}",
         f"came_boot={f'boot-{files.came[c.ctid]}' if files is not None and came else ''}", f"boot_id=boot-{node.boot}",
         f"trusted={'yes' if job in node.trusted else 'no'}", "address=192.0.2.11", f"folder=/var/lib/vzq/move/{job}",
         f"key={files.key if files else ''}", f"suspended_s={node.suspended.get(job, '')}", f"left={'yes' if left else 'no'}",
     ]  # fmt: skip
     return sight(c, f"boot-{node.boot}") + "\n".join([*lines, "end", ""])
+
+
+def _pulse(c: Container) -> str:
+    if not c.running:
+        return "down"
+    return "stray" if c.conf is None else "frozen" if c.frozen else "alive"
 
 
 def facts(c: Container) -> str:
