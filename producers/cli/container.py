@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from models.fleet import Address, Container, ContainerState
 from models.jobs import Job
 from models.orders import AdoptContainer
-from producers.cli import door
+from producers.cli import complete, door
 from producers.cli.container_verbs import add_verbs
 from producers.cli.door import elsewhere
 from producers.cli.downtime import LAST_OUTAGES, told_of
@@ -61,7 +61,9 @@ def list_(
 
 
 @app.command("show")
-def show(container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or vzctl name.")], json: Json = False) -> None:
+def show(
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", autocompletion=complete.containers, help="Id or vzctl name.")], json: Json = False
+) -> None:
     """One container, with the jobs that had to do with it."""
     if elsewhere():
         from producers.cli import remote_screens  # noqa: PLC0415 - needs httpx

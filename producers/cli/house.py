@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from producers.cli import complete
 from producers.cli.options import Because, By, Json, asker
 from producers.cli.screen import as_json, say, warn
 
@@ -21,7 +22,7 @@ def worker(site: Annotated[str, typer.Option(help="Site whose nodes it serves.",
 
 
 def console(
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or vzctl name.")],
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", autocompletion=complete.containers, help="Id or vzctl name.")],
     because: Because = "",
     by: By = "",
 ) -> None:

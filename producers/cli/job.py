@@ -9,7 +9,7 @@ from models.jobs import Job
 from models.kinds import KINDS
 from models.lifecycle import FINAL, State
 from producers.audit import audit
-from producers.cli import door
+from producers.cli import complete, door
 from producers.cli.door import elsewhere
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, say, short, table, warn
@@ -20,8 +20,10 @@ from producers.shapes import job_shape
 from producers.story import story, whole_shape
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow, explain, cancel, retry and resolve jobs.")
-Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or its ending, four letters at least.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs' ids or endings; all open jobs if left out.")]
+Id = Annotated[str, typer.Argument(metavar="JOB", autocompletion=complete.jobs, help="A job's id or its ending, four letters at least.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[JOB]...", autocompletion=complete.jobs, help="Jobs' ids or endings; all open jobs if left out.")
+]
 SomeIds = Annotated[list[str], typer.Argument(metavar="JOB...", help="Jobs' ids or endings.")]
 
 

@@ -7,7 +7,7 @@ import typer
 from models.jobs import Job
 from models.lifecycle import State
 from models.orders import CheckMigration, MigrateContainer, Order
-from producers.cli import door
+from producers.cli import complete, door
 from producers.cli.door import elsewhere
 from producers.cli.failures import FAILED, REFUSED
 from producers.cli.options import Because, By, Json, Wait, asker, ordered
@@ -17,8 +17,10 @@ from producers.refusals import BadOrder
 
 
 def migrate(
-    ctid: Annotated[int, typer.Argument(metavar="CTID", help="The container's id.", min=101)],
-    node: Annotated[str | None, typer.Argument(metavar="NODE", help="Where it shall go; chosen by free capacity if left out.")] = None,
+    ctid: Annotated[int, typer.Argument(metavar="CTID", autocompletion=complete.containers, help="The container's id.", min=101)],
+    node: Annotated[
+        str | None, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="Where it shall go; chosen by free capacity if left out.")
+    ] = None,
     *,
     online: Annotated[bool, typer.Option("--online", help="Keep its processes; the default.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Stop it here and start it there.")] = False,

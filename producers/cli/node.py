@@ -15,7 +15,7 @@ from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
 from models.whitelist import Proxy, Word
 from producers.audit import audit
-from producers.cli import door
+from producers.cli import complete, door
 from producers.cli.door import elsewhere
 from producers.cli.failures import BAD_INPUT, FAILED, NOT_REACHED, REFUSED
 from producers.cli.follow import see_through
@@ -30,7 +30,7 @@ from producers.house import House
 from producers.refusals import BadOrder, Refusal
 
 app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at them, drain them.")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.nodes, help="The node's name.")]
 PROXY: TypeAdapter[str] = TypeAdapter(Proxy)
 WORD: TypeAdapter[str] = TypeAdapter(Word)
 UNKNOWN = "SHA256:" + "A" * 43  # stands for a fingerprint that is not known yet while the rest of the order is checked

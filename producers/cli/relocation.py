@@ -14,6 +14,7 @@ from models.campaign_states import BAD, Outcome
 from models.campaigns import Target
 from models.fleet import NodeState
 from models.relocations import RelocationOrder
+from producers.cli import complete
 from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker, ordered
 from producers.cli.relocation_doors import Relocations, acting_on_relocations, relocations_known
@@ -80,7 +81,9 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 @with_flags
 def evacuate(
-    given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to empty; it stays drained.")]
+    given: dict[str, Any],
+    how: How,
+    node: Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="The node to empty; it stays drained.")],
 ) -> None:
     """Move all containers of a node to others, the longest interruption first. The node stays drained."""
     _carry_out("evacuation", given | {"nodes": [node]}, how, left_on=node)
@@ -88,7 +91,9 @@ def evacuate(
 
 @with_flags
 def return_(
-    given: dict[str, Any], how: How, node: Annotated[str, typer.Argument(metavar="NODE", help="The node to fill again; it becomes active.")]
+    given: dict[str, Any],
+    how: How,
+    node: Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="The node to fill again; it becomes active.")],
 ) -> None:
     """Bring back the containers that the last evacuation of a node took away. The node becomes active."""
     _carry_out("return", given | {"nodes": [node]}, how)
@@ -99,7 +104,10 @@ def return_(
 def rebalance(
     given: dict[str, Any],
     how: How,
-    nodes: Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="The nodes; all active ones of the site if left out.")] = None,
+    nodes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NODE]...", autocompletion=complete.nodes, help="The nodes; all active ones of the site if left out."),
+    ] = None,
     site: Annotated[str, typer.Option("--site", envvar="VZQ_SITE", help="Site of the nodes that are not named.")] = "main",
     margin: Annotated[float, typer.Option("--margin", min=1, max=100, help="Percent of memory by which nodes may differ.")] = 10,
     most: Annotated[int, typer.Option("--most", min=1, max=1000, help="At most so many moves.")] = 20,
@@ -116,7 +124,7 @@ def rebalance(
 def reboot(
     given: dict[str, Any],
     how: How,
-    nodes: Annotated[list[str], typer.Argument(metavar="NODE...", help="The nodes, in this order.")],
+    nodes: Annotated[list[str], typer.Argument(metavar="NODE...", autocompletion=complete.nodes, help="The nodes, in this order.")],
     together: Annotated[int, typer.Option("--together", min=1, max=100, help="So many nodes at a time.")] = 1,
     kernel: Annotated[str | None, typer.Option("--kernel", help="What each must run afterwards; another one stops it.", show_default=False)] = None,
 ) -> None:
