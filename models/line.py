@@ -83,7 +83,12 @@ class Line:
 
     async def __aenter__(self) -> Self:
         """Listens when this returns; raises Cut when Redis is away."""
-        loop, listening = asyncio.get_running_loop(), asyncio.Event()
+        loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        listening: asyncio.Future[bool] = loop.create_future()
+
+        def listens(so: bool) -> None:  # noqa: FBT001
+            if not listening.done():
+                listening.set_result(so)
 
         def tell(act: Callable[[], Any]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there any more
@@ -95,14 +100,15 @@ class Line:
                 while not self._ending.is_set():
                     message = heard.get_message(timeout=LISTEN_S)
                     if message is not None and message["type"] == "subscribe":
-                        tell(listening.set)
+                        tell(lambda: listens(True))
                     elif message is not None:
                         tell(lambda frame=message["data"]: self._take(frame))  # type: ignore[misc]
             tell(lambda: self._frames.put_nowait(None))
-            tell(listening.set)
+            tell(lambda: listens(False))
 
         threading.Thread(target=listen, name="console", daemon=True).start()
-        await listening.wait()
+        if not await listening:
+            raise Cut("Redis does not answer; vzq doctor tells more")
         self._here = asyncio.create_task(self._keep())
         return self
 

@@ -41,12 +41,21 @@ class Seats:
         self._client = client
         self._worker = worker
         self._site = site
+        self._heard: set[str] = set()  # the page calls until somebody answers
 
     async def answer(self, seat_id: str) -> None:
         """Open it, if nobody else does; returns when the console has ended."""
-        seat = await self._store.write(lambda session: self._take(session, seat_id))
-        if seat is None:
+        if seat_id in self._heard:
             return
+        self._heard.add(seat_id)
+        try:
+            seat = await self._store.write(lambda session: self._take(session, seat_id))
+            if seat is not None:
+                await self._open(seat)
+        finally:
+            self._heard.discard(seat_id)
+
+    async def _open(self, seat: Seat) -> None:
         client = self._client()
         try:
             async with Line(client, seat.id, self._vault.derived(f"console {seat.id}"), "worker") as line:

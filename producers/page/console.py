@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from models.access import Scope
 from models.fleet import Container, ContainerState
-from models.line import Cut, Line, Word
+from models.line import Channels, Cut, Line, Word
 from models.logins import Seat, Ticket
 from models.messages import console_channel
 from models.vault import VaultError
@@ -42,6 +42,7 @@ TICKET = timedelta(seconds=30)
 SEAT = timedelta(seconds=8)  # within which a worker takes it
 MOST = 20  # consoles of one process
 STOP_S = 0.5  # how soon it notices that the service stops
+CALL_S = 1.0  # how often workers are called, until one answers
 ACK_BYTES = 32_768  # the worker is told so often what has reached the browser
 LARGEST = 1000  # columns or rows
 REFUSED = 4403  # close codes of our own
@@ -132,8 +133,13 @@ async def _sit(socket: WebSocket, caller: Caller, ticket: Ticket, *, cookie: str
         seat = await run_in_threadpool(_asked_for, house, caller, ticket, size)
         key = await run_in_threadpool(house.vault.derived, f"console {seat.id}")
         async with Line(client, seat.id, key, "page") as line:
-            await run_in_threadpool(client.publish, console_channel(seat.site), seat.id)
-            answered = await line.answered(within_s=SEAT.total_seconds())
+            calling = asyncio.create_task(_called(client, seat))
+            try:
+                answered = await line.answered(within_s=SEAT.total_seconds())
+            finally:
+                calling.cancel()
+            if calling.done():  # it has failed, for it never ends
+                calling.result()
             if not await run_in_threadpool(_settled, house, seat) or not answered:
                 why = f"no worker of site {seat.site} answers; see that one runs there, or use vzq console on a management host"
             else:
@@ -221,6 +227,13 @@ def _asked_for(house: House, caller: Caller, ticket: Ticket, size: tuple[int, in
         )  # fmt: skip
         session.add(seat)
         return seat
+
+
+async def _called(client: Channels, seat: Seat) -> None:
+    """Now and then: a worker that is just coming up hears it too."""
+    while True:
+        await run_in_threadpool(client.publish, console_channel(seat.site), seat.id.encode())
+        await asyncio.sleep(CALL_S)
 
 
 def _settled(house: House, seat: Seat) -> bool:

@@ -83,3 +83,12 @@ def test_the_line_is_cut_when_redis_closes_the_connection(empty_redis: str) -> N
             await page.heard()
 
     both(empty_redis, act)
+
+
+def test_where_redis_is_away_the_line_is_cut_at_once() -> None:
+    async def sit() -> None:
+        with redis.Redis.from_url("unix:///nowhere/redis.sock") as client, pytest.raises(Cut, match="does not answer"):
+            async with Line(client, "seat", KEY, "page"):
+                pass
+
+    asyncio.run(sit())
