@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from models.updates import Part
 from models.whitelist import Word
@@ -17,7 +17,7 @@ class RelocationSpec(Part):
     """An evacuation, a return, a rebalancing or a rolling reboot."""
 
     version: Literal[1] = 1
-    nodes: tuple[Word, ...] = Field(min_length=1, max_length=10_000, description="The nodes it is about.")
+    nodes: tuple[Word, ...] = Field(min_length=1, max_length=1000, description="The nodes it is about, each once.")
     mode: Mode = Field("online-else-offline", description="How running containers move; others move as they stand.")
     at_once: int = Field(4, strict=True, ge=1, le=1000, description="Most moves at once in all.")
     per_node: int = Field(2, strict=True, ge=1, le=100, description="Most moves at once from one node.")
@@ -26,6 +26,14 @@ class RelocationSpec(Part):
     kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What a rebooted node must run afterwards.")
     windows: tuple[WindowText, ...] = Field((), max_length=20, description="When moves may be started.")
     timezone: ZoneName = "UTC"
+
+    @field_validator("nodes")
+    @classmethod
+    def _each_once(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in nodes if nodes.count(name) > 1}) if len(set(nodes)) < len(nodes) else []
+        if twice:
+            raise ValueError(f"{', '.join(twice[:5])} is named more than once")
+        return nodes
 
 
 class RelocationOrder(RelocationSpec):

@@ -13,6 +13,7 @@ from producers.campaigns.rules import Rules, Seen
 ENDINGS = (Verdict.STOP, Verdict.PAUSE)
 OFTEN = (10, 100)  # besides canaries, sample and the whole population
 LONGEST = timedelta(days=366)
+LOOKS = 10_000_000  # at targets, all decisions together: some seconds, which a database may have to wait for
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ def forecast(
     seen, begun = list(targets), now
     ending = [(at, place) for place, at in (flying or {}).items()]
     heapq.heapify(ending)
-    most = len(ending)
+    most, looks = len(ending), 0
     while now - begun < LONGEST:
+        looks += len(seen)
+        if looks > LOOKS:
+            return Forecast(None, most, f"{len(seen)} targets are too many to be played through beforehand")
         decision = decide(rules, seen, now, running_since=now)
         if decision.verdict is Verdict.FINISHED:
             return Forecast(now, most)

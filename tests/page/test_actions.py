@@ -128,6 +128,7 @@ def test_a_relocation_that_cannot_be_is_refused_field_by_field(page: Page) -> No
             ({"kind": "evacuation", "nodes": ""}, "nodes"),
             ({"kind": "evacuation", "nodes": "n1", "at_once": "many"}, "at_once"),
             ({"kind": "explode", "nodes": "n1"}, "kind"),
+            ({"kind": "reboot", "nodes": "n1 n2 n1"}, "n1 is named more than once"),
             ({"kind": "rebalance", "nodes": "n1 n2", "window": "always"}, "windows"),
         ]:
             answer = send(client, "/relocations/plan", **fields)

@@ -136,6 +136,13 @@ def test_the_predicted_end_waits_for_the_window() -> None:
     assert told.ends_at == NOON + timedelta(hours=8 + 24, minutes=3)  # two on the first evening, one on the next
 
 
+def test_so_many_that_it_would_take_long_are_not_played_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_spec(waves={"sizes": []}, at_once={"all": 1, "per_node": 1})
+    monkeypatch.setattr("producers.campaigns.rule_sheet.LOOKS", 3 * 3)
+    told = forecast(rules_of(spec), targets(3), NOON, each=lambda _: timedelta(minutes=3))
+    assert (told.ends_at, told.why) == (None, "3 targets are too many to be played through beforehand")
+
+
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400)])
 def test_spans_are_read(text: str, value: int) -> None:
     assert seconds(text) == value
