@@ -45,6 +45,7 @@ class Step(Generic[S]):
     holds: Callable[[S], bool] | None = None  # None: the node cannot show it; a journaled success is the proof
     locks: bool = True  # the command takes the container's lock
     unseen: bool = False  # what it does no look shows, so none is taken behind it; goes with `holds=None`
+    once: bool = False  # a try that was ended half-way is not followed by another
     stoppable: bool = False  # a cancel may end the command with all its processes: what it leaves half done is what undo expects
     critical: bool = False  # the command may take a running container from its visitors: it is probed closely meanwhile
     unless: Callable[[], bool] | None = None  # not taken where this holds: what it depends on is known only once earlier steps have ended
@@ -154,7 +155,7 @@ async def _bring_about(step: Step[S], direction: Direction, sight: S, journal: J
             raise Locked(f"container {sight.ctid} is locked by {sight.locked_by}")
         command = step.command(sight)  # words are checked before anything is written down
         begun = await journal.begin(step.name, direction, progress=progress, pivot=pivot and direction == "do", node=step.node)
-        answer = await _begin(node, begun, command, journal)
+        answer = await _begin(node, begun, command, journal, again=not step.once)
         if answer is not None:
             journal.ended(begun, _judged(node, command, answer, begun, journal))
             if step.unseen:
@@ -170,8 +171,8 @@ async def _bring_about(step: Step[S], direction: Direction, sight: S, journal: J
     raise Unexpected(f"step {step.name} could not be started {TRIES} times in a row", signature=f"{direction} {step.name}: never began")
 
 
-async def _begin(node: Node[S], begun: Begun, command: Command, journal: Journal) -> Finished | None:
-    """The command's end, over a lost link too; None when the node proves that it never ran."""
+async def _begin(node: Node[S], begun: Begun, command: Command, journal: Journal, *, again: bool) -> Finished | None:
+    """The command's end, over a lost link too; None when the node proves that it never ran. `again`: what was ended half-way may be begun anew."""
     try:
         try:
             return await node.begin(begun, command)
@@ -185,6 +186,8 @@ async def _begin(node: Node[S], begun: Begun, command: Command, journal: Journal
     except (Killed, TimedOut) as ended:
         journal.ended(begun, Outcome("killed"))
         node.safe_point()  # raises Withdrawn when a cancel ended it
+        if not again:
+            raise Permanent(f"{ended.why}; it is not begun a second time, for nobody can tell how far it came") from ended
         raise Retryable(ended.why) from ended
     except Sealed:
         answer = None

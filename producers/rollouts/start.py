@@ -9,6 +9,8 @@ from sqlmodel import Session, col, select
 from models.campaign_states import BAD, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
+from models.jobs import Job
+from models.lifecycle import LEASED, State
 from models.rollouts import RolloutSpec, Selector, Waves
 from producers.campaigns.begin import Asked, Begun, begin, known
 from producers.campaigns.rule_sheet import Forecast, Stop, forecast, stops
@@ -60,13 +62,23 @@ def start(
 
 
 def left_over(session: Session, campaign: Campaign) -> list[Target]:
-    """Exactly the targets that failed and those that were not started, in their places; raises Refusal while it has not ended."""
+    """Exactly the targets that failed and those that were not started, in their places; raises Refusal while it has not ended.
+
+    An unreachable target's job may still be open, and come to a good end: to retry it then could mean to update it twice. That is refused too.
+    """
     if not campaign.over:
         raise Refusal(f"roll-out {campaign.name} ({campaign.id}) is {campaign.state}; abort it or wait for its end, then retry what is left")
     query = select(Target).where(Target.campaign_id == campaign.id, col(Target.outcome).in_(LEFT)).order_by(col(Target.place))
     left = list(session.exec(query).all())
     if not left:
         raise Refusal(f"roll-out {campaign.name} ({campaign.id}) has left nothing to retry: no target failed and all were started")
+    under_way = col(Job.state).in_([State.QUEUED, *sorted(LEASED)])
+    still = session.exec(select(Job).where(col(Job.id).in_([target.job_id for target in left if target.job_id]), under_way).order_by(Job.id)).first()
+    if still is not None:
+        raise Refusal(
+            f"job {still.id} of container {still.ctid}, which counts as unreachable, is still {still.state}: it would be updated twice;"
+            f" wait for its end (`vzq job why {still.id[-8:]}`) or cancel it, then retry what is left"
+        )
     return left
 
 

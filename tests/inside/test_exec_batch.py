@@ -1,5 +1,6 @@
 """Commands in containers, with real processes: service, worker, sshd and the shells on the simulated node."""
 
+import pytest
 from sqlmodel import select
 
 from models.inside import ExecResult, Visit
@@ -36,6 +37,21 @@ def test_who_prints_too_much_or_takes_too_long_is_ended(crowd: Crowd) -> None:
     [flooded], [timed_out] = results(crowd, flood).values(), results(crowd, long).values()
     assert (flooded.outcome, len(flooded.output)) == ("flooded", 2048)
     assert (timed_out.outcome, timed_out.code) == ("timed-out", 124)
+
+
+def test_who_prints_just_what_is_allowed_is_not_ended(crowd: Crowd) -> None:
+    job = crowd.run("head -c 2048 /dev/zero | tr '\\0' z", ctids=crowd.ctids[:1], output_max=2048)
+    crowd.ended(job)
+    [answer] = results(crowd, job).values()
+    assert (answer.outcome, answer.code, answer.output) == ("ok", 0, "z" * 2048)
+
+
+@pytest.mark.parametrize(("script", "code"), [("kill -9 $$", 137), ("exit 137", 137), ("exit 124", 124)])
+def test_a_death_before_the_time_was_up_is_no_time_out_and_nothing_of_ours_is_in_the_output(crowd: Crowd, script: str, code: int) -> None:
+    job = crowd.run(f"echo before; {script}", ctids=crowd.ctids[:1], timeout_s=60)
+    crowd.ended(job)
+    [answer] = results(crowd, job).values()
+    assert (answer.outcome, answer.code, answer.output) == ("failed", code, "before\n")
 
 
 def test_a_stopped_container_is_told_apart_from_a_failing_command(crowd: Crowd) -> None:

@@ -266,6 +266,25 @@ def test_a_node_that_does_not_answer_makes_its_targets_unreachable(house: House)
     assert all("n1 does not answer" in target.reason for target in given_up)
 
 
+def test_a_target_whose_job_may_still_come_to_a_good_end_is_not_retried(house: House) -> None:
+    house.containers(1)
+    rollout = house.start(budget=ROOMY, patience="10m")
+    house.step()
+    (job_id,) = house.flying(rollout)
+    with house.database.write() as session:
+        session.get_one(Job, job_id).begun = True  # and then its node went away
+        node = session.get_one(Node, house.targets(rollout)[0].node)
+        node.faults, node.broken_until, node.finding_why = 5, house.clock.now() + timedelta(hours=1), "it does not answer"
+    house.clock.pass_(timedelta(minutes=11))
+    house.step(3)
+    assert house.counts(rollout) == {Outcome.UNREACHABLE: 1}
+    with house.database.read() as session, pytest.raises(Refusal, match="is still queued: it would be updated twice"):
+        left_over(session, control.find(session, rollout))
+    house.end(job_id)
+    with house.database.read() as session:
+        assert len(left_over(session, control.find(session, rollout))) == 1
+
+
 @pytest.mark.parametrize(
     ("outcome", "error_class", "counted"),
     [

@@ -15,7 +15,7 @@ from models.whitelist import JOB_ID
 from workers.transport.ssh import quoted
 
 INTERPRETERS = ("sh", "bash", "python3", "perl")
-END = re.compile(r"^vzq-end (\d{1,3})$", re.MULTILINE)
+END = re.compile(r"^vzq-end (\d{1,3})( late)?$", re.MULTILINE)
 BUSY = re.compile(r"^vzq-busy (\S+)$", re.MULTILINE)
 EXIT = re.compile(r"^exit (\d{1,3})$", re.MULTILINE)  # vzq-exec's line: what vzctl itself ended with
 KILL_AFTER_S = 10
@@ -48,6 +48,8 @@ until ln -s "$$ $start {job}" $lock 2>/dev/null; do
     fi
     start=$mine
 done
+read_s() {{ now_s=0; read -r now_s rest 2>/dev/null </proc/uptime; now_s=${{now_s%%.*}}; }}
+read_s
 limit="timeout -k {kill_after_s} {timeout_s}"
 $limit true 2>/dev/null || limit=
 alone=setsid
@@ -56,13 +58,17 @@ $alone $limit {words} 3<<'{mark}' 4>&- </dev/null &
 {script}
 {mark}
 child=$!
-wait $child
-rc=$?
-case $rc in 124|137)  # what does not heed a TERM goes with the rest of its session, so that nothing of it meets the next one
+{{ wait $child; }} 2>/dev/null  # a shell says there whom a signal has ended
+rc=$? late=
+case $rc in 124|137)
+    began_s=$now_s
+    read_s
+    [ $((now_s - began_s)) -lt {timeout_s} ] || late=" late"
+    # what does not heed a TERM goes with the rest of its session, so that nothing of it meets the next one
     kill -KILL $(cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (.*) [^ZX] [0-9]* [0-9]* $child .*/\1/p") 2>/dev/null
 esac
 rm -f $lock
-echo "vzq-end $rc" >&4
+echo "vzq-end $rc$late" >&4
 """
 _STOP = r"""
 for place in run var/run tmp; do
@@ -141,8 +147,10 @@ def ended(err: str, *, flooded: bool = False) -> Ended:
         code = int(end[1])
         if flooded:
             return Ended("flooded", code, "it printed more than was allowed and was ended")
-        if code in (124, 137):
+        if end[2]:
             return Ended("timed-out", code, "it took too long and was ended")
+        if code == 137:
+            return Ended("failed", code, "it was ended by KILL before its time was up; was memory short?")
         return Ended("failed" if code else "ok", code)
     own = EXIT.search(err)
     outcome, why = _OWN.get(int(own[1]) if own else -1, ("unknown", "its end was not seen; it may have run, wholly or in part"))

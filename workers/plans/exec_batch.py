@@ -79,7 +79,7 @@ class Batch(Errand[ExecBatch]):
     async def _run(self, begun: Begun) -> Finished | None:
         order = self._order
         script = inside.Script(order.script, order.interpreter, order.arguments, timedelta(seconds=order.timeout_s))
-        words = ["vzq-exec", "run", self._claim.job.id, str(order.at_once), str(order.output_max), *(str(ctid) for ctid in order.ctids)]
+        words = ["vzq-exec", "run", self._claim.job.id, str(order.at_once), str(order.output_max + 1), *(str(ctid) for ctid in order.ctids)]
         command = Command(STEP, words, stdin=inside.wrapped(script, self._claim.job.id), timeout=self._timeout)
         return await self._runner.begin(self._key(begun), command)
 
@@ -111,7 +111,8 @@ class Batch(Errand[ExecBatch]):
             ctid, took, out_size, err_size = (int(word) for word in line.split())
             text, told = as_text(body[at : at + out_size]), as_text(body[at + out_size : at + out_size + err_size])
             at += out_size + err_size
-            ended = inside.ended(told, flooded=out_size >= self._order.output_max)
+            flooded = out_size > self._order.output_max  # one byte more than is kept was asked for
+            text, ended = text[: self._order.output_max], inside.ended(told, flooded=flooded)
             yield ExecResult(
                 job_id=self._claim.job.id, ctid=ctid, outcome=ended.outcome, code=ended.code, why=ended.why,
                 output=text, seconds=took / 100, at=self._clock.now(),

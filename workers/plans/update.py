@@ -42,7 +42,8 @@ def update(claim: Claim, tools: Tools, driver: Driver) -> Plan:
         do.append(snapshots.take())
     if order.health is not None and order.health.services:
         do += [run.inside("services", services.SCRIPT), Wait("services-known", run.services_known, AT_ONCE)]
-    do += [replace(subject.step("script", run.command, None), locks=False, unseen=True), Wait("verdict", run.verdict, AT_ONCE)]
+    once = isinstance(order.action, Script)  # package managers take up what was interrupted, a script need not
+    do += [replace(subject.step("script", run.command, None), locks=False, unseen=True, once=once), Wait("verdict", run.verdict, AT_ONCE)]
     if order.reboot is not Reboot.NEVER:
         do += run.restart()
     if order.health is not None:

@@ -22,8 +22,14 @@ class Terminal:
         self._process = process
 
     async def shown(self) -> AsyncIterator[bytes]:
-        """What the program prints, until it ends."""
-        while chunk := await self._process.stdout.read(CHUNK):
+        """What the program prints, until it ends; raises Unreachable when the link dies."""
+        while True:
+            try:
+                chunk = await self._process.stdout.read(CHUNK)
+            except (OSError, asyncssh.Error) as error:
+                raise Unreachable(f"the connection was lost ({error}); what ran in the shell has ended with it") from error
+            if not chunk:
+                return
             yield chunk
 
     def type(self, keys: bytes) -> None:
