@@ -21,7 +21,7 @@ class Cron:
             raise ValueError(f"{expression!r} is not a cron expression; write five fields, e.g. '0 3 * * sun'")
         self.expression = expression
         self._zone = zone
-        self._fixed_hours = expression.startswith("@") or not fields[1].startswith("*")
+        self._fixed_hours = expression != "@hourly" if expression.startswith("@") else not fields[1].startswith("*")
         try:
             next(self.after(datetime(2026, 1, 1, tzinfo=UTC)))
         except StopIteration:

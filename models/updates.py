@@ -3,9 +3,10 @@
 from enum import StrEnum, auto
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.spans import Span
+from models.whitelist import sendable
 
 LONGEST_SCRIPT = 65_536  # it travels in every order; what is longer belongs on a server of its own
 
@@ -30,7 +31,9 @@ class Script(Part):
     """A script, run inside by the interpreter it names. It may be run again after a crash of its node: write it so that this does no harm."""
 
     do: Literal["script"] = "script"
-    text: str = Field(min_length=1, max_length=LONGEST_SCRIPT, pattern=r"^[^\x00]*$", description="The script itself; it travels over stdin.")
+    text: Annotated[str, AfterValidator(sendable)] = Field(
+        min_length=1, max_length=LONGEST_SCRIPT, pattern=r"^[^\x00]*$", description="The script itself; it travels over stdin."
+    )
     interpreter: Literal["sh", "bash", "python3", "perl"] = Field(description="What runs the script; it must be in the container.")
     arguments: tuple[Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")], ...] = Field((), max_length=50)
     timeout: Span = Field("30m", description="Ended inside the container after so long.")

@@ -17,6 +17,7 @@ DESCRIPTION = re.compile(r"[A-Za-z0-9 ._:,@=+/-]{0,255}")  # facts §4.5: the se
 PROXY = re.compile(rf"https?://(?:(?:{LABEL})(?:\.{LABEL})*|\[(?P<six>[0-9a-f:]+)\]):(?P<port>[0-9]{{1,5}})")
 JOB_ID = re.compile(r"[0-9A-Z]{26}")  # a ULID
 PASSWORD = re.compile(r"[!-~]{8,128}")  # printable ASCII without blanks: one line of chpasswd
+SCRIPT_END = "vzq-end-of-script"  # ends the text of a script on its way into a container (workers/openvz/inside.py)
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
@@ -27,6 +28,15 @@ def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def sendable(script: str) -> str:
+    """A script that can be sent into a container; raises ValueError for another."""
+    if "\0" in script:
+        raise ValueError("holds a NUL, which no shell can take")
+    if SCRIPT_END in script.split("\n"):
+        raise ValueError(f"has the line {SCRIPT_END}, which vzq ends scripts with; write it in another way")
+    return script
 
 
 def _unicast(text: str) -> str:

@@ -39,7 +39,9 @@ def read_window(text: str) -> Window:
     if found is None:
         raise ValueError(f"{text!r} is not a window; write e.g. 'mon-fri 22:00-04:00' or '01:00-05:00'")
     days = _days(found[1]) if found[1] else frozenset(range(7))
-    opens, _ = _clock(found[2], text)
+    opens, late = _clock(found[2], text)
+    if late:
+        raise ValueError(f"{text!r} opens at 24:00; write 00:00, with the next day")
     closes, midnight = _clock(found[3], text)
     if opens == closes and not midnight:
         raise ValueError(f"{text!r} opens and closes at the same time; for a whole day write 00:00-24:00")

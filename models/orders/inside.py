@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from models.orders.asked import Asked
 from models.orders.verbs import Verbal
 from models.updates import Manner, Packages
-from models.whitelist import CtId, Word
+from models.whitelist import CtId, Word, sendable
 
 
 class ExecBatch(Asked):
@@ -32,10 +32,8 @@ class ExecBatch(Asked):
 
     @field_validator("script")
     @classmethod
-    def _no_nul(cls, script: str) -> str:
-        if "\0" in script:
-            raise ValueError("holds a NUL, which no shell can take")
-        return script
+    def _sendable(cls, script: str) -> str:
+        return sendable(script)
 
 
 class UpdateContainer(Verbal, Manner):

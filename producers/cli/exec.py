@@ -10,7 +10,7 @@ from typing import Annotated, Protocol
 import typer
 
 from models.inside import ExecResult
-from models.rollouts import RolloutSpec, Selector
+from models.rollouts import AtOnce, RolloutSpec, Selector
 from models.updates import Script
 from producers.cli.doors import Who
 from producers.cli.exec_doors import Execs, execs
@@ -96,7 +96,8 @@ def _save(file: Path, chosen: Selector, what: Command) -> None:
     import yaml  # noqa: PLC0415 - only here
 
     action = Script(text=what.script, interpreter=what.interpreter, arguments=tuple(what.arguments), timeout=f"{what.timeout_s}s")
-    spec = RolloutSpec(selector=chosen, action=action)
+    at_once = {"per_node": what.at_once} if what.at_once != Command.at_once else {}
+    spec = RolloutSpec(selector=chosen, action=action, at_once=AtOnce(**at_once))
     try:
         with file.open("x") as opened:
             plain = spec.model_dump(mode="json", exclude_defaults=True)

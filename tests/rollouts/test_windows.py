@@ -72,6 +72,8 @@ def test_a_closed_window_opens_when_it_says(days: list[str], opens: int, closes:
         ("22:00", "is not a window"),
         ("22:00-22:00", "opens and closes at the same time"),
         ("24:30-02:00", "there is no 24:30"),
+        ("24:00-24:00", "opens at 24:00"),
+        ("sun 24:00-01:00", "opens at 24:00"),
         ("25:00-02:00", "there is no 25:00"),
         ("someday 22:00-02:00", "is not a day"),
         ("mon-someday 22:00-02:00", "is not a day"),
@@ -99,6 +101,13 @@ def test_an_unknown_time_zone_is_named() -> None:
 )
 def test_a_schedule_goes_by_the_clocks_on_the_wall(expression: str, begin: str, due: list[str]) -> None:
     assert list(islice(Cron(expression, BERLIN).after(at(begin)), 2)) == [at(moment) for moment in due]
+
+
+def test_every_hour_is_every_hour_in_the_night_in_which_the_clocks_go_back() -> None:
+    begin = at("2026-10-25 01:30")
+    for expression in ("@hourly", "0 * * * *"):
+        due = list(islice(Cron(expression, BERLIN).after(begin), 3))
+        assert [(moment - due[0]).total_seconds() / 3600 for moment in due] == [0, 1, 2], expression
 
 
 @pytest.mark.parametrize("expression", ["", "* * * *", "61 * * * *", "0 0 30 2 *", "0 0 * * 0 extra", "@never", "a b c d e", "0 0 1 1 *" + " " * 200])

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from models.errors import Permanent
-from models.whitelist import JOB_ID
+from models.whitelist import JOB_ID, sendable
+from models.whitelist import SCRIPT_END as MARK
 from workers.transport.ssh import quoted
 
 INTERPRETERS = ("sh", "bash", "python3", "perl")
@@ -20,7 +21,6 @@ BUSY = re.compile(r"^vzq-busy (\S+)$", re.MULTILINE)
 EXIT = re.compile(r"^exit (\d{1,3})$", re.MULTILINE)  # vzq-exec's line: what vzctl itself ended with
 KILL_AFTER_S = 10
 PATIENCE = timedelta(seconds=20)
-MARK = "vzq-end-of-script"
 
 # Paths are relative: exec2 begins in /. A symbolic link is the lock, because making one is atomic and it holds a text.
 _WRAPPER = r"""
@@ -111,8 +111,10 @@ def wrapped(script: Script, job: str, *, patience: timedelta = PATIENCE) -> byte
         raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
     if script.interpreter not in INTERPRETERS:
         raise Permanent(f"{script.interpreter[:40]!r} is not an interpreter vzq starts; use one of {', '.join(INTERPRETERS)}")
-    if "\0" in script.text or MARK in script.text.split("\n"):
-        raise Permanent(f"the script holds a NUL or the line {MARK}; take it out")
+    try:
+        sendable(script.text)
+    except ValueError as error:
+        raise Permanent(f"the script {error}") from None
     # /proc/self/fd/3, not a file: nothing is left behind, and nobody sees the script in ps.
     words = quoted([script.interpreter, "/proc/self/fd/3", *script.arguments])
     return _WRAPPER.format(
