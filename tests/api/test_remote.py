@@ -93,7 +93,7 @@ def test_exit_codes_are_those_of_the_house_itself(vzq: Vzq, monkeypatch: pytest.
     monkeypatch.setenv("VZQ_TOKEN", lite.secrets["read"])
     assert vzq(*ORDER).exit_code == 3
     monkeypatch.setenv("VZQ_TOKEN", "vzq_no")
-    assert vzq("job", "list").exit_code == 5
+    assert vzq("job", "list").exit_code == 3
     monkeypatch.setenv("VZQ_URL", "http://127.0.0.1:9")
     assert vzq("job", "list").exit_code == 5
     assert vzq("--url", lite.url, "--token", lite.secrets["read"], "job", "list").exit_code == 0
