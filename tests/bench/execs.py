@@ -37,8 +37,9 @@ from workers.transport.ssh import NodeAddress
 
 STUB = """\
 #!/bin/sh
-# status ID, exec2 ID - (a script on stdin) or exec2 ID WORDS
+# status ID, exec2 ID - (a script on stdin) or exec2 ID WORDS; in a folder of the container's own
 case $1 in status) echo "CTID $2 exist mounted running"; exit ;; esac
+cd "$VZQ_NODE_ROOT/vz/private/$2"
 shift 2
 case $1 in -) exec sh ;; *) exec "$@" ;; esac
 """
@@ -112,7 +113,8 @@ def _enrol(installation: Installation, servers: Sequence[dict[str, Any]], contai
             ctid, mark, node_root = 1000 + at, f"{at:026}", folder / f"root{at % len(servers)}"
             fields = {"node": f"n{at % len(servers)}", "site": "main", "state": ContainerState.PRESENT, "since": now, "job_id": mark}
             session.add(Container(ctid=ctid, **fields))
-            (node_root / f"vz/private/{ctid}/etc").mkdir(parents=True)
+            for name in ("etc", "run"):
+                (node_root / f"vz/private/{ctid}" / name).mkdir(parents=True)
             (node_root / "etc/vz/conf").mkdir(parents=True, exist_ok=True)
             (node_root / f"etc/vz/conf/{ctid}.conf").write_text(f'VE_PRIVATE="/vz/private/$VEID"\nX_VZQ_JOB="{mark}"\n')
 

@@ -101,3 +101,26 @@ def test_a_second_command_waits_for_the_first_inside(crowd: Crowd) -> None:
     (crowd.inside(one[0]) / "go2").touch()
     crowd.ended(first, second)
     assert (crowd.inside(one[0]) / "order").read_text() == "a\nb\nc\n"
+
+
+def test_a_command_that_is_cancelled_while_it_stands_in_line_never_begins(crowd: Crowd) -> None:
+    one = crowd.ctids[:1]
+    first = crowd.run("rm -f go3; echo a >>turns; until [ -e go3 ]; do sleep 0.1; done; echo b >>turns", ctids=one)
+    crowd.until((crowd.inside(one[0]) / "turns").exists, "the first to begin")
+    second = crowd.run("echo c >>turns", ctids=one)
+    crowd.until(lambda: b"sleep\x001\x00" in crowd.commands_inside(one[0]), "the second to stand in line")
+    crowd.take_back(second)
+    [cancelled] = crowd.ended(second)
+    (crowd.inside(one[0]) / "go3").touch()
+    crowd.ended(first, crowd.run("echo d >>turns", ctids=one))
+    assert cancelled.state == State.CANCELLED
+    assert (crowd.inside(one[0]) / "turns").read_text() == "a\nb\nd\n"
+
+
+def test_who_died_in_line_or_inside_is_in_nobodys_way_and_the_line_does_not_grow(crowd: Crowd) -> None:
+    crowd.ended(crowd.run("true", ctids=crowd.ctids[:1]))
+    [queue] = crowd.inside(crowd.ctids[0]).glob("**/vzq.queue")
+    queue.write_text("".join(f"{pid} 1 {'A' * 26}\n" for pid in range(1, 60)) + "not a line of ours\n")
+    [job] = crowd.ended(crowd.run("true", ctids=crowd.ctids[:1]))
+    assert job.result["outcomes"] == {"ok": 1}
+    assert len(queue.read_text().splitlines()) == 1

@@ -1,7 +1,7 @@
 """What is sent into a container on stdin: a script of ours around the one that was ordered. Words only.
 
 Inside there is no guarantee of locale, limits or end (facts §2.5), and what vzctl started lives on when vzctl is
-killed. So the script takes a lock inside, runs the ordered one in a session and with a time-out of its own, and
+killed. So the script waits for its turn inside, runs the ordered one in a session and with a time-out of its own, and
 says on stderr how it ended: only that line proves an exit code, for exec2's own codes look the same.
 """
 
@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from models.errors import Permanent
 from models.whitelist import JOB_ID, sendable
@@ -22,68 +23,8 @@ EXIT = re.compile(r"^exit (\d{1,3})$", re.MULTILINE)  # vzq-exec's line: what vz
 KILL_AFTER_S = 10
 PATIENCE = timedelta(seconds=20)
 
-# Paths are relative: exec2 begins in /. A symbolic link is the lock, because making one is atomic and it holds a text.
-_WRAPPER = r"""
-exec 4>&2 2>&1
-umask 022
-LC_ALL=C HOME=/root
-export LC_ALL HOME
-began() {{ start=; read -r p1 p2 p3 p4 p5 p6 p7 p8 p9 p10 p11 p12 p13 p14 p15 p16 p17 p18 p19 p20 p21 start rest 2>/dev/null </proc/$1/stat; }}
-for place in run var/run tmp; do [ ! -d $place ] || [ ! -w $place ] || break; done
-lock=$place/vzq.lock waited=0
-began $$
-until ln -s "$$ $start {job}" $lock 2>/dev/null; do
-    holder=$(readlink $lock) || {{ [ -w $place ] || break; continue; }}
-    set -- $holder
-    mine=$start
-    began "$1"
-    if [ "$start" != "$2" ]; then
-        mv $lock $lock.$$ 2>/dev/null && {{ [ "$(readlink $lock.$$)" = "$holder" ] && rm -f $lock.$$ || mv $lock.$$ $lock; }}
-    elif [ $waited -ge {patience_s} ]; then
-        echo "vzq-busy $3" >&4
-        exit 75
-    else
-        sleep 1
-        waited=$((waited + 1))
-    fi
-    start=$mine
-done
-read_s() {{ now_s=0; read -r now_s rest 2>/dev/null </proc/uptime; now_s=${{now_s%%.*}}; }}
-read_s
-limit="timeout -k {kill_after_s} {timeout_s}"
-$limit true 2>/dev/null || limit=
-alone=setsid
-command -v setsid >/dev/null || alone=
-$alone $limit {words} 3<<'{mark}' 4>&- </dev/null &
-{script}
-{mark}
-child=$!
-{{ wait $child; }} 2>/dev/null  # a shell says there whom a signal has ended
-rc=$? late=
-case $rc in 124|137)
-    began_s=$now_s
-    read_s
-    [ $((now_s - began_s)) -lt {timeout_s} ] || late=" late"
-    # what does not heed a TERM goes with the rest of its session, so that nothing of it meets the next one
-    kill -KILL $(cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (.*) [^ZX] [0-9]* [0-9]* $child .*/\1/p") 2>/dev/null
-esac
-rm -f $lock
-echo "vzq-end $rc$late" >&4
-"""
-_STOP = r"""
-for place in run var/run tmp; do
-    holder=$(readlink $place/vzq.lock 2>/dev/null) || continue
-    set -- $holder
-    [ "$3" = {job} ] || continue
-    found() {{ cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\($1\) (.*) [^ZX] $2 .*/\1/p"; }}
-    leaders=$(found "[0-9]*" $1)
-    left() {{ for leader in $leaders; do found $leader "[0-9]*"; found "[0-9]*" "[0-9]* [0-9]* $leader"; done | sort -u; }}
-    for leader in $leaders; do kill -TERM -$leader 2>/dev/null || kill -TERM $leader 2>/dev/null; done
-    grace={grace_s}
-    while [ -n "$(left)" ] && [ $grace -gt 0 ]; do sleep 1; grace=$((grace - 1)); done
-    kill -KILL $(left) 2>/dev/null
-done
-"""
+_HERE = Path(__file__).parent
+_QUEUE, _AROUND, _STOP = ((_HERE / f"inside_{name}.sh").read_text() for name in ("queue", "around", "stop"))
 
 
 @dataclass(frozen=True)
@@ -115,19 +56,22 @@ def wrapped(script: Script, job: str, *, patience: timedelta = PATIENCE) -> byte
         sendable(script.text)
     except ValueError as error:
         raise Permanent(f"the script {error}") from None
+    told = f"job={job} patience_s={_seconds(patience)} timeout_s={max(1, _seconds(script.timeout))} kill_after_s={KILL_AFTER_S}"
     # /proc/self/fd/3, not a file: nothing is left behind, and nobody sees the script in ps.
     words = quoted([script.interpreter, "/proc/self/fd/3", *script.arguments])
-    return _WRAPPER.format(
-        job=job, words=words, script=script.text, mark=MARK, kill_after_s=KILL_AFTER_S,
-        timeout_s=max(1, round(script.timeout.total_seconds())), patience_s=round(patience.total_seconds()),
-    ).encode()  # fmt: skip
+    begin = f"$alone $limit {words} 3<<'{MARK}' 4>&- </dev/null &\n{script.text}\n{MARK}"
+    return "\n".join([told, _QUEUE, _AROUND, begin, "ended\n"]).encode()
 
 
 def stop(job: str, *, grace: timedelta = timedelta(seconds=10)) -> bytes:
-    """Ends from inside what this job still runs there, and nothing else."""
+    """Ends from inside what this job still runs or waits for there, and nothing else."""
     if not JOB_ID.fullmatch(job):
         raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
-    return _STOP.format(job=job, grace_s=round(grace.total_seconds())).encode()
+    return "\n".join([f"job={job} grace_s={_seconds(grace)}", _QUEUE, _STOP]).encode()
+
+
+def _seconds(span: timedelta) -> int:
+    return round(span.total_seconds())
 
 
 # What exec2 itself ends with when nothing ran inside (facts §2.5).

@@ -30,7 +30,7 @@ from workers.transport.ssh import as_text
 
 STEP = "exec"
 FIRST_FETCH = timedelta(seconds=0.3)  # a quick command is fetched with one call
-SLICE_S = 2  # how long a call for results waits on the node; a cancel is heard that soon
+SLICE_S = 1  # how long a call for results waits on the node; a cancel is heard that soon
 QUICK = timedelta(seconds=60)
 FORGOTTEN_DAYS = 30
 STOP_GRACE = timedelta(seconds=10)
