@@ -60,14 +60,14 @@ def wrapped(script: Script, job: str, *, patience: timedelta = PATIENCE) -> byte
     # /proc/self/fd/3, not a file: nothing is left behind, and nobody sees the script in ps.
     words = quoted([script.interpreter, "/proc/self/fd/3", *script.arguments])
     begin = f"$alone $limit {words} 3<<'{MARK}' 4>&- </dev/null &\n{script.text}\n{MARK}"
-    return "\n".join([told, _QUEUE, _AROUND, begin, "ended\n"]).encode()
+    return f"{told}\n{_QUEUE}\n{_AROUND}\n{begin}\nended\n".encode()
 
 
 def stop(job: str, *, grace: timedelta = timedelta(seconds=10)) -> bytes:
     """Ends from inside what this job still runs or waits for there, and nothing else."""
     if not JOB_ID.fullmatch(job):
         raise Permanent(f"{job[:40]!r} is not a job id (26 letters and digits); nothing was sent")
-    return "\n".join([f"job={job} grace_s={_seconds(grace)}", _QUEUE, _STOP]).encode()
+    return f"job={job} grace_s={_seconds(grace)}\n{_QUEUE}\n{_STOP}".encode()
 
 
 def _seconds(span: timedelta) -> int:
