@@ -31,7 +31,7 @@ class Load(StrEnum):
 
 
 # A node's own row may say otherwise.
-DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.UPDATE: 8, Load.LOOK: 2, Load.MOVE_OUT: 2, Load.MOVE_IN: 2}
+DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.UPDATE: 8, Load.LOOK: 2, Load.MOVE_OUT: 4, Load.MOVE_IN: 4}
 
 
 # At so many dead workers a job counts as poison. Deaths that nobody saw (power, memory) are forgiven for long; when a

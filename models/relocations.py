@@ -20,7 +20,7 @@ class RelocationSpec(Part):
     nodes: tuple[Word, ...] = Field(min_length=1, max_length=1000, description="The nodes it is about, each once.")
     mode: Mode = Field("online-else-offline", description="How running containers move; others move as they stand.")
     at_once: int = Field(4, strict=True, ge=1, le=1000, description="Most moves at once in all.")
-    per_node: int = Field(2, strict=True, ge=1, le=100, description="Most moves at once from one node.")
+    per_node: int = Field(4, strict=True, ge=1, le=100, description="Most moves at once from one node.")
     failures: int = Field(3, strict=True, ge=0, le=10_000, description="So many moves may fail; one more, and it stops.")
     longest_gap_s: float | None = Field(None, gt=0, le=86_400, description="Containers whose move is expected to interrupt them longer stay.")
     kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What a rebooted node must run afterwards.")

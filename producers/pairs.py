@@ -41,6 +41,13 @@ def paces(session: Session, most: Mapping[Pair, int]) -> dict[Pair, Pace]:
     return {pair: pace((cost for move in moves for cost in move.costs(allowed)), most=most[pair]) for pair, moves in found.items()}
 
 
+def costs(session: Session, pair: Pair) -> list[Cost]:
+    """What the last moves of this pair have cost, the oldest first."""
+    moves = list(_moves(session, *pair))
+    allowed = _allowed(session, {move.campaign for move in moves if move.campaign})
+    return [cost for move in moves for cost in move.costs(allowed)]
+
+
 def _moves(session: Session, source: str, target: str) -> Iterable[_Move]:
     """The newest ones, in the order in which they were measured; what was ordered over its budget on purpose tells nothing."""
     between = select(Job.id, Job.order, Job.campaign).where(Job.to_node == target, Job.node == source, Job.kind == KIND)

@@ -50,9 +50,9 @@ def stops(rules: Rules, targets: Sequence[Seen], now: datetime) -> list[Stop]:
 
 
 def forecast(
-    rules: Rules, targets: Sequence[Seen], now: datetime, *, each: Callable[[int], timedelta], flying: Mapping[int, datetime] | None = None
+    rules: Rules, targets: Sequence[Seen], now: datetime, *, ends: Callable[[int, datetime], datetime], flying: Mapping[int, datetime] | None = None
 ) -> Forecast:
-    """Play the campaign, every target ending well after what `each` says of its place; `flying` says when those in flight will end."""
+    """Play the campaign: every target ends well, when `ends` says by its place and its start; those in flight as `flying` says."""
     seen, begun = list(targets), now
     ending = [(at, place) for place, at in (flying or {}).items()]
     heapq.heapify(ending)
@@ -68,7 +68,7 @@ def forecast(
             return Forecast(None, most, decision.why)
         for place in decision.start:
             seen[place] = replace(seen[place], outcome=Outcome.IN_FLIGHT)
-            heapq.heappush(ending, (now + each(place), place))
+            heapq.heappush(ending, (ends(place, now), place))
         most = max(most, len(ending))
         if not decision.start and not ending and decision.until is None:
             return Forecast(None, most, decision.why)

@@ -41,7 +41,7 @@ class How:
 FIELDS: dict[str, tuple[str, Any, Any]] = {
     "mode": ("mode", Annotated[str, typer.Option(help="How running containers move: online, offline, online-else-offline.")], "online-else-offline"),
     "at_once": ("at_once", Annotated[int, typer.Option(min=1, help="Most moves at once in all.")], 4),
-    "per_node": ("per_node", Annotated[int, typer.Option(min=1, help="Most moves at once from one node.")], 2),
+    "per_node": ("per_node", Annotated[int, typer.Option(min=1, help="Most moves at once from one node.")], 4),
     "failures": ("failures", Annotated[int, typer.Option(min=0, help="So many moves may fail; one more, and it stops.")], 3),
     "longest_gap": (
         "longest_gap_s",

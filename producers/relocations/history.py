@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.jobs import Job
-from models.lifecycle import State
+from models.jobs import Event, Job
+from models.lifecycle import Cause, State
 from models.outages import Outage
 
 LAST_ONES = 500
@@ -38,9 +39,12 @@ class History:
 
 def history(session: Session) -> History:
     """Of the last moves that were done (indexes of job.kind's newest ids and outages' ids)."""
-    jobs = session.exec(select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)).all()
+    done = select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)
+    jobs = session.exec(done).all()
     outages = session.exec(select(Outage).where(Outage.cause == KIND).order_by(col(Outage.id).desc()).limit(LAST_ONES)).all()
-    lengths = [(job.ctid, (job.ended_at - job.accepted_at).total_seconds()) for job in jobs if job.ctid is not None and job.ended_at is not None]
+    begun = _let_go(session, [job.id for job in jobs])
+    ended = [(job.ctid, job.ended_at - begun.get(job.id, job.accepted_at)) for job in jobs if job.ctid is not None and job.ended_at is not None]
+    lengths = [(ctid, length.total_seconds()) for ctid, length in ended]
     ctids = {outage.job_id: outage.ctid for outage in outages if outage.job_id is not None}
     gaps = [(ctids[job_id], gap) for job_id, gap in gaps_of_jobs(outages).items()]
     return History(
@@ -50,6 +54,12 @@ def history(session: Session) -> History:
         usual_gap_s=median([gap for _, gap in gaps]) if gaps else UNKNOWN_GAP_S,
         guessed=not gaps,
     )
+
+
+def _let_go(session: Session, jobs: Sequence[str]) -> dict[str, datetime]:
+    """By job: when admission let it go first; what it had waited until then is no part of the move."""
+    first = select(Event.job_id, func.min(Event.at)).where(col(Event.job_id).in_(jobs), Event.cause == Cause.DISPATCHED).group_by(Event.job_id)
+    return dict(session.exec(first).all())
 
 
 def gaps_of_jobs(outages: Sequence[Outage]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -17,9 +18,12 @@ from producers.campaigns.rule_sheet import Forecast, forecast
 from producers.campaigns.rules import Seen
 from producers.fleet import turn
 from producers.intake import Intake
+from producers.pace import Cost
+from producers.pairs import USUAL_BUDGET_S, Pair, costs
 from producers.refusals import BadOrder, Refusal
 from producers.relocations.even import Movable, Share, even_out
 from producers.relocations.history import History, history
+from producers.relocations.roads import Roads, Trip
 from producers.relocations.sort import rules_of
 
 REBOOT_LENGTH = timedelta(minutes=5)
@@ -33,6 +37,8 @@ class Moment:
     spec: RelocationSpec
     past: History
     now: datetime
+    nodes: Mapping[str, Node]
+    costs: Callable[[Pair], list[Cost]]  # of the last moves between two nodes
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,8 @@ def _taken_away(session: Session, node: str) -> list[Container]:
 
 
 def _moment(database: Database, session: Session, spec: RelocationSpec) -> Moment:
-    return Moment(spec, history(session), database.now(session))
+    nodes = {node.name: node for node in session.exec(select(Node)).all()}
+    return Moment(spec, history(session), database.now(session), nodes, partial(costs, session))
 
 
 def _parted(containers: Sequence[Container], at: Moment) -> tuple[list[Container], dict[int, str]]:
@@ -239,17 +246,28 @@ def _told(at: "Moment", kind: CampaignKind, waves: Sequence[Sequence[Target]], s
         for target in members:
             target.wave, target.place = wave, len(targets)
             targets.append(target)
-    return Relocation(kind, at.spec, targets, staying, at.past, _forecast(at.spec, targets, at.now, _lasting(targets, at.past)))
+    return Relocation(kind, at.spec, targets, staying, at.past, _forecast(at, kind, targets))
 
 
-def _lasting(targets: Sequence[Target], past: History) -> Callable[[int], timedelta]:
-    lengths = [REBOOT_LENGTH if target.ctid is None else past.length(target.ctid) for target in targets]
-    return lambda place: lengths[place]
-
-
-def _forecast(spec: RelocationSpec, targets: Sequence[Target], now: datetime, lasting: Callable[[int], timedelta]) -> Forecast:
-    """Played by the decision that will run it."""
+def _forecast(at: "Moment", kind: CampaignKind, targets: Sequence[Target]) -> Forecast:
+    """Played by the decision that will run it, and by what admission will hold its moves with."""
     if not targets:
-        return Forecast(now, 0)
+        return Forecast(at.now, 0)
+    roads = Roads(at.nodes, at.costs, closed=at.spec.nodes if kind is CampaignKind.EVACUATION else ())
+    trips = [_trip(target, at) for target in targets]
+
+    def ends(place: int, now: datetime) -> datetime:
+        trip = trips[place]
+        return now + REBOOT_LENGTH if trip is None else roads.end(trip, now)
+
     seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels) for one in targets]
-    return forecast(rules_of(spec), seen, now, each=lasting)
+    return forecast(rules_of(at.spec), seen, at.now, ends=ends)
+
+
+def _trip(target: Target, at: "Moment") -> Trip | None:
+    """None for a node that is rebooted."""
+    if target.ctid is None:
+        return None
+    to = target.labels.get(TO)
+    cost = None if at.spec.mode == "offline" else Cost(at.past.gap_s(target.ctid), at.spec.longest_gap_s or USUAL_BUDGET_S)
+    return Trip(target.node if target.node != to else None, to, at.past.length(target.ctid), cost)

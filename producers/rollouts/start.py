@@ -49,7 +49,7 @@ def plan(database: Database, session: Session, spec: RolloutSpec) -> Sheet:
     past, many = lengths(session, stored(spec)["action"]), len(targets)
     unready = RolloutSort.unready_of(session, spec, {one.place: one.ctid or 0 for one in targets})
     told = {place: f"{'skipped' if one.skip else 'waited for'}: {one.why}" for place, one in unready.items()}
-    end = forecast(rules, seen, now, each=lambda place: past.each(many, place))
+    end = forecast(rules, seen, now, ends=lambda place, at: at + past.each(many, place))
     return Sheet(spec, targets, stops(rules, seen, now), end, past.usual, past.slow, past.of, told, _warnings(spec))
 
 
@@ -121,7 +121,7 @@ def remaining(session: Session, campaign: Campaign, targets: Sequence[Target], n
     up = [one for one in targets if one.outcome is Outcome.IN_FLIGHT]
     flying = {one.place: max(one.begun_at + past.each(many, one.place), late) if one.begun_at else late for one in up}
     seen = [Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at) for one in targets]
-    return forecast(SORTS[campaign.kind].rules(campaign), seen, now, each=lambda place: past.each(many, place), flying=flying)
+    return forecast(SORTS[campaign.kind].rules(campaign), seen, now, ends=lambda place, at: at + past.each(many, place), flying=flying)
 
 
 def _warnings(spec: RolloutSpec) -> list[str]:

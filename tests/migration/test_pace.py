@@ -94,7 +94,7 @@ def test_a_campaigns_longest_gap_is_its_moves_budget(fleet: Fleet) -> None:
     moved(fleet, 20.0, to="n3", campaign="c" * 26)
     assert states(fleet, ordered(fleet, 1001, 1002, to="n3")) == [State.DISPATCHED, State.DISPATCHED]
     moved(fleet, 40.0, to="n3", campaign="c" * 26)
-    assert [reason.code for reason in reasons(fleet, ordered(fleet, 1003, to="n3")[0])] == ["slot", "slot", "pace"]
+    assert [reason.code for reason in reasons(fleet, ordered(fleet, 1003, to="n3")[0])] == ["pace"]
 
 
 def test_a_move_that_breaks_its_budget_by_what_was_learned_since_waits_and_says_so(fleet: Fleet) -> None:

@@ -126,20 +126,20 @@ def test_the_rule_sheet_of_a_budget_that_a_small_population_cannot_use_up() -> N
 def test_the_predicted_end_counts_waves_soak_and_what_goes_at_once() -> None:
     spec = make_spec(waves={"sizes": [1, 4], "soak": "10m"}, at_once={"all": 2, "per_node": 1}, budget={"failures": 100, "rate": None})
     waves = [Seen(place, wave, Outcome.NOT_STARTED, node=f"n{place}") for place, wave in enumerate([0, 1, 1, 1, 1])]
-    told = forecast(rules_of(spec), waves, NOON, each=lambda _: timedelta(minutes=3))
+    told = forecast(rules_of(spec), waves, NOON, ends=lambda _, at: at + timedelta(minutes=3))
     assert (told.ends_at, told.most_at_once) == (NOON + timedelta(minutes=3 + 10 + 3 + 3), 2)
 
 
 def test_the_predicted_end_waits_for_the_window() -> None:
     spec = make_spec(windows=["20:00-20:05"], at_once={"all": 1}, budget={"failures": 100, "rate": None})
-    told = forecast(rules_of(spec), targets(3), NOON, each=lambda _: timedelta(minutes=3))
+    told = forecast(rules_of(spec), targets(3), NOON, ends=lambda _, at: at + timedelta(minutes=3))
     assert told.ends_at == NOON + timedelta(hours=8 + 24, minutes=3)  # two on the first evening, one on the next
 
 
 def test_so_many_that_it_would_take_long_are_not_played_through(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = make_spec(waves={"sizes": []}, at_once={"all": 1, "per_node": 1})
     monkeypatch.setattr("producers.campaigns.rule_sheet.LOOKS", 3 * 3)
-    told = forecast(rules_of(spec), targets(3), NOON, each=lambda _: timedelta(minutes=3))
+    told = forecast(rules_of(spec), targets(3), NOON, ends=lambda _, at: at + timedelta(minutes=3))
     assert (told.ends_at, told.why) == (None, "3 targets are too many to be played through beforehand")
 
 
