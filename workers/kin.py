@@ -1,7 +1,8 @@
 """Workers of one host see each other die at once: a process that is gone needs no lease to run out.
 
 Only within one boot and one PID namespace may a missing process be called dead, so both are part of a worker's
-name. A number that was given to another process counts as alive; then the lease decides, as between hosts.
+name. A number that was given to another process counts as alive; then the lease decides, as between hosts. A
+process that has one job alone also names its parent: as long as that lives, it is the one to say what it died of.
 """
 
 import hashlib
@@ -24,20 +25,26 @@ def home() -> str:
     return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:8]
 
 
-def name(clock: Clock) -> str:
-    """This worker's name, never used twice: host/home/pid/start."""
-    return f"{socket.gethostname()}/{home()}/{os.getpid()}/{int(clock.now().timestamp())}"
+def name(clock: Clock, *, solo: bool = False) -> str:
+    """This worker's name, never used twice: host/home/pid/start, and behind the start of a solo a dot and its parent."""
+    return f"{socket.gethostname()}/{home()}/{os.getpid()}/{int(clock.now().timestamp())}" + (f".{os.getppid()}" if solo else "")
 
 
 def bury(database: Database, session: Session, me: str) -> int:
     """End the leases of workers of this host that are dead; how many jobs that frees. Safe to repeat (index job_leased)."""
     kin = me.rsplit("/", 2)[0] + "/"
     workers = session.exec(select(Job.worker).where(col(Job.lease_until).is_not(None), col(Job.worker).startswith(kin)).distinct()).all()
-    dead = [worker for worker in workers if worker is not None and worker != me and not _alive(int(worker.split("/")[-2]))]
+    dead = [worker for worker in workers if worker is not None and worker != me and _dead(worker)]
     if not dead:
         return 0
     ended = session.execute(update(Job).where(col(Job.worker).in_(dead), col(Job.lease_until).is_not(None)).values(lease_until=database.now(session)))
     return int(ended.rowcount)  # type: ignore[attr-defined]
+
+
+def _dead(worker: str) -> bool:
+    pid, start = worker.split("/")[-2:]
+    parent = start.partition(".")[2]
+    return not _alive(int(pid)) and not (parent and _alive(int(parent)))
 
 
 def _alive(pid: int) -> bool:

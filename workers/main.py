@@ -67,7 +67,7 @@ class WorkerProcess:
         self._clock = SystemClock()
         self._database = Database(settings.database_url, clock=self._clock)
         self._database.check_schema()
-        self._name = kin.name(self._clock)
+        self._name = kin.name(self._clock, solo=solo)
         self._meters = WorkerMeters(registry)
         self._claims = Claims(self._database, self._clock, worker=self._name, solo=solo)
         self._probes = settings.state.absolute() / "probes"
@@ -173,13 +173,13 @@ class WorkerProcess:
         session.execute(delete(Worker).where(col(Worker.name) == self._name))  # its slots are gone; what it has in hand is handed over next
 
     def _testify(self, session: Session, job_id: str, token: int) -> int:
-        """A process that had nothing else in hand died under this job: at its next expiry it is poison."""
+        """A process that had nothing else in hand died under this job: at its next expiry, which is now, it is poison."""
         job = locked(session, job_id)
-        if job is not None and job.token == token and job.worker is not None:
-            job.crashes = max(job.crashes, CRASHES_OF_POISON - 1)
-            session.add(job)
-            session.flush()
-        return self._bury(session)
+        if job is None or job.token != token or job.worker is None:
+            return 0
+        job.crashes, job.lease_until = max(job.crashes, CRASHES_OF_POISON - 1), self._database.now(session)
+        session.add(job)
+        return 1
 
     def _bury(self, session: Session) -> int:
         return kin.bury(self._database, session, self._name)

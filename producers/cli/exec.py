@@ -1,6 +1,7 @@
 """`vzq exec`: one command in many containers at once, equal answers folded together."""
 
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ def exec_(
     """Run a command in many containers at once, from the nodes. Exit 0 when all answered with 0, else 1."""
     chosen, what = selector(containers, without or ()), _command(command or [], script, interpreter, timeout, output_max, at_once)
     if save is not None:
+        if output_max != Command.output_max:
+            warn("--output-max is not saved: of each target of a roll-out the beginning and the end of the output are kept")
         _save(save, chosen, what)
         return
     who = Who(asker(by), because)
@@ -60,6 +63,7 @@ def exec_(
         skipped = ordered["skipped"]
         for one in skipped:
             warn(f"container {one['ctid']} is left out: {one['why']}")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the command ended, as with Ctrl-C
         try:
             found = _follow(known, ordered["jobs"], ordered["containers"] - len(skipped), _Lines() if stream and not json else _Count())
         except KeyboardInterrupt:

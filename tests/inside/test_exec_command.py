@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from models.orders import StartContainer, StopContainer
@@ -47,12 +48,14 @@ def test_a_script_from_a_file_streams_line_by_line(crowd: Crowd, tmp_path: Path)
     assert sorted(done.stdout.splitlines()[:-1]) == sorted(f"{ctid} | {ctid}" for ctid in crowd.ctids[1:])
 
 
-def test_interrupted_it_ends_the_command_inside(crowd: Crowd) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_the_command_inside(crowd: Crowd, number: signal.Signals) -> None:
     ctid = crowd.ctids[2]
+    (crowd.inside(ctid) / "mine").unlink(missing_ok=True)
     program = [sys.executable, "-P", "-m", "producers.cli", "exec", str(ctid), "--", "echo $$ >mine; exec sleep 300"]
     with subprocess.Popen(program, env=crowd.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
         crowd.until((crowd.inside(ctid) / "mine").exists, "the command to begin")
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "the command is being ended inside the containers" in said
