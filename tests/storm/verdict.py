@@ -124,7 +124,12 @@ def _lost_orders(customers: Customers, jobs: dict[str, Job], rows: dict[int, Con
 
 def _doubled(said: Sequence[NodeSays]) -> Iterator[str]:
     runs = [(key, found) for node in said for key, line in node.runs if (found := LINE.fullmatch(line))]
-    done = Counter((key, run["job"], run["step"]) for key, run in runs if run["direction"] == "do" and run["rc"] == "0" and run["step"] in ONCE)
+    done: Counter[tuple[str, str, str]] = Counter()
+    for key, run in runs:  # in the order in which they began
+        if run["direction"] == "do" and run["rc"] == "0":
+            done[key, run["job"], run["step"]] += run["step"] in ONCE
+            if run["step"] == "discard":  # what a killed `make` left is gone, and with it what was planted for it
+                done[key, run["job"], "plant"] = 0
     yield from (f"{step} of job {job} on container {key} was carried out {times} times" for (key, job, step), times in done.items() if times > 1)
     yield from (f"container {key}: {found[0]}: still moves" for key, found in runs if found["outcome"] == "running")
     places = Counter(sight.ctid for node in said for sight in node.sights if sight.exists)
