@@ -10,7 +10,7 @@ JOB = "01M8F67NR6PVH0Q1FCN4MYE62Z"
 
 def doubled(*steps: str) -> list[str]:
     """Of one job whose steps ended so, in this order: `plant 1 rc=0`."""
-    lines = [("1054", "{0} {1} do {2} 7 done {3}".format(JOB, *step.split())) for step in steps]
+    lines = [("1054", "{} {} do {} 7 done {}".format(JOB, *step.split())) for step in steps]
     return list(_doubled([NodeSays("n1", [], lines, {})]))
 
 
