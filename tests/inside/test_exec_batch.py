@@ -1,5 +1,8 @@
 """Commands in containers, with real processes: service, worker, sshd and the shells on the simulated node."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from sqlmodel import select
 
@@ -7,6 +10,7 @@ from models.inside import ExecResult, Visit
 from models.lifecycle import State
 from models.orders import StartContainer, StopContainer
 from tests.inside.conftest import Crowd
+from workers.openvz.inside import Script, wrapped
 
 
 def results(crowd: Crowd, job_id: str) -> dict[int, ExecResult]:
@@ -92,29 +96,32 @@ def test_a_cancelled_command_is_ended_inside_and_what_ended_before_is_kept(crowd
     assert not [ctid for ctid in slow if crowd.alive(int((crowd.inside(ctid) / "pid").read_text()))]
 
 
+def one_behind_the_other(crowd: Crowd, file: str) -> tuple[str, str]:
+    """Two commands in one container: the first writes a, and b once `go` is there; the second stands in line to write c."""
+    inside = crowd.inside(crowd.ctids[0])
+    (inside / "go").unlink(missing_ok=True)
+    first = crowd.run(f"echo a >>{file}; until [ -e go ]; do sleep 0.1; done; echo b >>{file}", ctids=crowd.ctids[:1])
+    crowd.until((inside / file).exists, "the first to begin")
+    second = crowd.run(f"echo c >>{file}", ctids=crowd.ctids[:1])
+    crowd.until(lambda: b"sleep\x001\x00" in crowd.commands_inside(crowd.ctids[0]), "the second to stand in line")
+    return first, second
+
+
 def test_a_second_command_waits_for_the_first_inside(crowd: Crowd) -> None:
-    one = crowd.ctids[:1]
-    first = crowd.run("rm -f go2; echo a >>order; until [ -e go2 ]; do sleep 0.1; done; echo b >>order", ctids=one)
-    crowd.until((crowd.inside(one[0]) / "order").exists, "the first to begin")
-    second = crowd.run("echo c >>order", ctids=one)
-    crowd.until(lambda: b"sleep\x001\x00" in crowd.commands_inside(one[0]), "the second to sleep before the lock")
-    (crowd.inside(one[0]) / "go2").touch()
+    first, second = one_behind_the_other(crowd, "order")
+    (crowd.inside(crowd.ctids[0]) / "go").touch()
     crowd.ended(first, second)
-    assert (crowd.inside(one[0]) / "order").read_text() == "a\nb\nc\n"
+    assert (crowd.inside(crowd.ctids[0]) / "order").read_text() == "a\nb\nc\n"
 
 
 def test_a_command_that_is_cancelled_while_it_stands_in_line_never_begins(crowd: Crowd) -> None:
-    one = crowd.ctids[:1]
-    first = crowd.run("rm -f go3; echo a >>turns; until [ -e go3 ]; do sleep 0.1; done; echo b >>turns", ctids=one)
-    crowd.until((crowd.inside(one[0]) / "turns").exists, "the first to begin")
-    second = crowd.run("echo c >>turns", ctids=one)
-    crowd.until(lambda: b"sleep\x001\x00" in crowd.commands_inside(one[0]), "the second to stand in line")
+    first, second = one_behind_the_other(crowd, "turns")
     crowd.take_back(second)
     [cancelled] = crowd.ended(second)
-    (crowd.inside(one[0]) / "go3").touch()
-    crowd.ended(first, crowd.run("echo d >>turns", ctids=one))
+    (crowd.inside(crowd.ctids[0]) / "go").touch()
+    crowd.ended(first, crowd.run("echo d >>turns", ctids=crowd.ctids[:1]))
     assert cancelled.state == State.CANCELLED
-    assert (crowd.inside(one[0]) / "turns").read_text() == "a\nb\nd\n"
+    assert (crowd.inside(crowd.ctids[0]) / "turns").read_text() == "a\nb\nd\n"
 
 
 def test_who_died_in_line_or_inside_is_in_nobodys_way_and_the_line_does_not_grow(crowd: Crowd) -> None:
@@ -124,3 +131,13 @@ def test_who_died_in_line_or_inside_is_in_nobodys_way_and_the_line_does_not_grow
     [job] = crowd.ended(crowd.run("true", ctids=crowd.ctids[:1]))
     assert job.result["outcomes"] == {"ok": 1}
     assert len(queue.read_text().splitlines()) == 1
+
+
+def test_where_there_is_no_proc_nobody_stands_in_line_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    alone = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec sh"]
+    done = subprocess.run(alone, input=wrapped(Script("true"), "A" * 26), cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    if b"unshare" in done.stderr or b"mount" in done.stderr:
+        pytest.skip(f"no mount namespace can be had here: {done.stderr!r}")
+    assert b"vzq-end " in done.stderr
+    assert not (tmp_path / "run/vzq.queue").exists()

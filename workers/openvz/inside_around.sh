@@ -8,7 +8,7 @@ first() {  # sets pid and holder, both empty where nobody in line lives; and lin
     lines=0
     [ ! -e $queue ] || while read -r pid stamp holder; do
         lines=$((lines + 1))
-        ! alive "$pid" "$stamp" || return
+        ! alive "$pid" "$stamp" || return 0
     done <$queue
     pid= holder=
 }
@@ -20,9 +20,11 @@ uptime() {
 }
 
 began $$
-me="$$ $start $job" waited_s=0
-while first; [ "$pid" != $$ ]; do
-    if [ -z "$pid" ] || [ $waited_s -eq 0 ]; then  # where nothing can be written there is no line: go on without
+mine=$start
+me="$$ $start $job" waited_s=0 lines=0
+# Without /proc nobody can tell who lives, and where nothing can be written there is no line: then it goes on without.
+while [ -n "$mine" ] && first && [ "$pid" != $$ ]; do
+    if [ -z "$pid" ] || [ $waited_s -eq 0 ]; then
         { echo "$me" >>$queue; } 2>/dev/null || break
     fi
     [ -n "$pid" ] || continue
