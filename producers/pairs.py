@@ -36,9 +36,7 @@ class _Move:
 
 def paces(session: Session, most: Mapping[Pair, int]) -> dict[Pair, Pace]:
     """The pace of each pair, of which so many may go at once by their slots (indexes job_move and ix_outage_job_id)."""
-    found = {pair: list(_moves(session, *pair)) for pair in most}
-    allowed = _allowed(session, {move.campaign for moves in found.values() for move in moves if move.campaign})
-    return {pair: pace((cost for move in moves for cost in move.costs(allowed)), most=most[pair]) for pair, moves in found.items()}
+    return {pair: pace(costs(session, pair), most=bound) for pair, bound in most.items()}
 
 
 def costs(session: Session, pair: Pair) -> list[Cost]:

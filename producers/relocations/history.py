@@ -39,8 +39,7 @@ class History:
 
 def history(session: Session) -> History:
     """Of the last moves that were done (indexes of job.kind's newest ids and outages' ids)."""
-    done = select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)
-    jobs = session.exec(done).all()
+    jobs = session.exec(select(Job).where(Job.kind == KIND, Job.state == State.DONE).order_by(col(Job.id).desc()).limit(LAST_ONES)).all()
     outages = session.exec(select(Outage).where(Outage.cause == KIND).order_by(col(Outage.id).desc()).limit(LAST_ONES)).all()
     begun = _let_go(session, [job.id for job in jobs])
     ended = [(job.ctid, job.ended_at - begun.get(job.id, job.accepted_at)) for job in jobs if job.ctid is not None and job.ended_at is not None]

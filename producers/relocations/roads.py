@@ -30,7 +30,7 @@ class Roads:
         self._open = [node for node in nodes.values() if node.state is NodeState.ACTIVE and node.name not in closed]
         self._past = past
         self._known: dict[Pair, list[Cost]] = {}
-        self._ends: dict[tuple[str, str], list[datetime]] = defaultdict(list)  # by what is taken: out of a node, into one, or the road between two
+        self._ends: dict[Pair, list[datetime]] = defaultdict(list)  # by what _takes names
         self._paid: dict[Pair, list[tuple[datetime, Cost]]] = defaultdict(list)
         self._came: Counter[str] = Counter()
 
@@ -55,16 +55,16 @@ class Roads:
                 return now
             now = max(full)  # not further: by then more may go at once
 
-    def _most(self, taken: tuple[str, str], now: datetime) -> int:
-        one, other = taken
-        if one == "out":
-            return self._slots(other, Load.MOVE_OUT)
-        if one == "in":
-            return self._slots(other, Load.MOVE_IN)
+    def _most(self, taken: Pair, now: datetime) -> int:
+        source, to = taken
+        if not to:
+            return self._slots(source, Load.MOVE_OUT)
+        if not source:
+            return self._slots(to, Load.MOVE_IN)
         if taken not in self._known:
             self._known[taken] = list(self._past(taken))
         costs = [*self._known[taken], *(cost for ended, cost in self._paid[taken] if ended <= now)]
-        return pace(costs[-LAST_ONES:], most=min(self._slots(one, Load.MOVE_OUT), self._slots(other, Load.MOVE_IN))).at_once
+        return pace(costs[-LAST_ONES:], most=min(self._slots(source, Load.MOVE_OUT), self._slots(to, Load.MOVE_IN))).at_once
 
     def _slots(self, name: str, load: Load) -> int:
         return max(1, self._nodes[name].slots_for(load)) if name in self._nodes else 1
@@ -76,10 +76,11 @@ class Roads:
         return min(others, key=lambda name: (self._came[name], name), default=None)
 
 
-def _takes(source: str | None, to: str | None) -> Iterator[tuple[str, str]]:
+def _takes(source: str | None, to: str | None) -> Iterator[Pair]:
+    """A way out of one node, a way into the other, and the road between the two; no node's name is empty."""
     if source is not None:
-        yield "out", source
+        yield source, ""
     if to is not None:
-        yield "in", to
+        yield "", to
     if source is not None and to is not None:
         yield source, to
