@@ -86,7 +86,7 @@ def judge(place: StormPlace, customers: Customers, said: Sequence[NodeSays]) -> 
     unclear = {place_ for place_, job in customers.debris.items() if job not in jobs or jobs[job].state != State.DONE}
     as_found = customers.strangers | unclear  # orders about them were taken back or failed: they stay as they were
     verdict.lost += _lost_orders(customers, jobs, rows)
-    verdict.doubled += _doubled(said)
+    verdict.doubled += doubled(said)
     for row in rows.values():
         if row.state == ContainerState.RESERVED:
             verdict.orphans.append(f"container {row.ctid} is still reserved for job {row.job_id}")
@@ -122,7 +122,7 @@ def _lost_orders(customers: Customers, jobs: dict[str, Job], rows: dict[int, Con
             yield f"{kind} {job_id} was done, and container {job.ctid} is gone"
 
 
-def _doubled(said: Sequence[NodeSays]) -> Iterator[str]:
+def doubled(said: Sequence[NodeSays]) -> Iterator[str]:
     runs = [(key, found) for node in said for key, line in node.runs if (found := LINE.fullmatch(line))]
     done: Counter[tuple[str, str, str]] = Counter()
     for key, run in runs:  # in the order in which they began
