@@ -41,7 +41,7 @@ def environment(node: "Containers", ctid: int) -> dict[str, str]:
 
 
 def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None) -> processes.Process:
-    """Start a process in the container on the caller's own files; it outlives the caller."""
+    """Start a process in the container on the caller's own files; it outlives the caller. vzctl leaves it SIGPIPE ignored (src/lib/exec.c)."""
     node = call.node
     process = processes.start(
         argv,
@@ -50,6 +50,7 @@ def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None)
         stdin=call.files[0] if stdin is None else stdin,
         stdout=call.files[1],
         stderr=call.files[2],
+        sigpipe=False,
     )
     node.inside.setdefault(ctid, set()).add(process.pid)
 

@@ -55,8 +55,9 @@ def start(
     stderr: Stream,
     executable: str | None = None,
     own_terminal: Callable[[], None] | None = None,
+    sigpipe: bool = True,
 ) -> Process:
-    """Start `argv` as leader of its own session and process group."""
+    """Start `argv` as leader of its own session and process group; without `sigpipe` it ignores that signal, as this process does."""
     return Process(
         subprocess.Popen(
             argv,
@@ -67,6 +68,7 @@ def start(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            restore_signals=sigpipe,
             preexec_fn=own_terminal,  # noqa: PLW1509  only for sessions with a terminal; it calls one ioctl
         )
     )

@@ -43,6 +43,20 @@ def test_who_prints_too_much_or_takes_too_long_is_ended(crowd: Crowd) -> None:
     assert (timed_out.outcome, timed_out.code) == ("timed-out", 124)
 
 
+def test_a_shell_that_heeds_no_failed_write_is_ended_long_before_its_time(crowd: Crowd) -> None:
+    job = crowd.run("while :; do echo more; done", ctids=crowd.ctids[:1], output_max=2048, timeout_s=600)
+    crowd.ended(job)
+    [answer] = results(crowd, job).values()
+    assert (answer.outcome, answer.code, len(answer.output)) == ("flooded", 143, 2048)
+
+
+def test_what_is_begun_in_the_background_is_not_waited_for(crowd: Crowd) -> None:
+    job = crowd.run("sleep 600 & echo begun", ctids=crowd.ctids[:1], timeout_s=600)
+    crowd.ended(job)
+    [answer] = results(crowd, job).values()
+    assert (answer.outcome, answer.output) == ("ok", "begun\n")
+
+
 def test_who_prints_just_what_is_allowed_is_not_ended(crowd: Crowd) -> None:
     job = crowd.run("head -c 2048 /dev/zero | tr '\\0' z", ctids=crowd.ctids[:1], output_max=2048)
     crowd.ended(job)

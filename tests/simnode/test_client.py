@@ -19,6 +19,21 @@ async def test_arguments_of_any_bytes_reach_the_command(tmp_path: Path):
         assert odd.stdout == b"|a  b|\xff\xfe|"
 
 
+async def test_an_exec_ends_with_its_command_whoever_else_still_holds_the_pipe(tmp_path: Path):
+    async with node_in(tmp_path / "lab") as node:
+        for line in running(205):
+            await node.ok(line)
+        assert await node.ok("vzctl exec2 205 'sleep 600 & echo begun; echo odd >&2' 2>&1 | sort") == "begun\nodd\n"
+
+
+async def test_a_write_inside_fails_and_kills_nobody_where_vzctl_can_write_no_more(tmp_path: Path):
+    async with node_in(tmp_path / "lab") as node:
+        for line in running(205):
+            await node.ok(line)
+        inside = "yes; echo yes ended with $? >&2"
+        assert await node.ok(f"vzctl exec2 205 '{inside}' 2>&1 >/dev/full | tail -n 1") == "yes ended with 1\n"
+
+
 async def test_closed_standard_files_do_no_harm(tmp_path: Path):
     async with node_in(tmp_path / "lab") as node:
         for line in running(205):

@@ -219,7 +219,7 @@ patiently listed "$@"
 [ "$means" = ok ] || end failed "what can be upgraded could not be listed: $means"
 count=$(grep -c . "$folder/pending")
 echo "vzq: pending $count"
-sed 's/^/vzq: would /' "$folder/pending" | head -n 500
+sed 's/^/vzq: would /; 500q' "$folder/pending"
 [ "$what" = upgrade ] || [ "$count" = 0 ] || end ok "$count to upgrade"
 if [ "$count" = 0 ]; then
     [ $repaired = no ] || done_with ok "an interrupted run was brought to its end, and there is nothing more to upgrade"

@@ -26,7 +26,7 @@ ALIVE = "vzq-alive"  # printed from inside: exec2's own exit codes cannot be tol
 PASSWORD_SET = "vzq-password:"  # noqa: S105  (a marker, followed by chpasswd's exit code)
 
 # So much of a script's output is kept, first and last; together what vzq-run hands back. Without a bound a script that prints
-# until its time-out fills the node's disk. What is beyond it is read all the same: a SIGPIPE would end vzctl before it tells how the script ended.
+# until its time-out fills the node's disk. What is beyond it is read all the same: else writes inside would fail, and change how the script ends.
 OUTPUT_HEAD = OUTPUT_TAIL = 131_072
 _BOUNDED = 'exec 3>&1; code=$({ { vzctl exec2 "$1" - 3>&- 4>&-; echo $? >&4; } | { head -c "$2"; tail -c "$3"; } >&3 4>&-; } 4>&1); exit $code'
 

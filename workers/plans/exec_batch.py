@@ -77,10 +77,11 @@ class Batch(Errand[ExecBatch]):
         return timedelta(seconds=60 + turns * (self._order.timeout_s + inside.KILL_AFTER_S)) + turns * inside.PATIENCE
 
     async def _run(self, begun: Begun) -> Finished | None:
-        order = self._order
+        order, job = self._order, self._claim.job.id
         script = inside.Script(order.script, order.interpreter, order.arguments, timedelta(seconds=order.timeout_s))
-        words = ["vzq-exec", "run", self._claim.job.id, str(order.at_once), str(order.output_max + 1), *(str(ctid) for ctid in order.ctids)]
-        command = Command(STEP, words, stdin=inside.wrapped(script, self._claim.job.id), timeout=self._timeout)
+        words = ["vzq-exec", "run", job, str(order.at_once), str(order.output_max + 1), *(str(ctid) for ctid in order.ctids)]
+        both = inside.stop(job, grace=STOP_GRACE) + b"vzq-script\n" + inside.wrapped(script, job)
+        command = Command(STEP, words, stdin=both, timeout=self._timeout)
         return await self._runner.begin(self._key(begun), command)
 
     async def _fetch(self, running: "asyncio.Task[Finished | None]") -> None:
