@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum, auto
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 
 class Rank(StrEnum):
@@ -32,6 +35,19 @@ class Load(StrEnum):
 
 # A node's own row may say otherwise.
 DEFAULT_SLOTS: dict[Load, int] = {Load.CREATE: 2, Load.EXEC: 8, Load.UPDATE: 8, Load.LOOK: 2, Load.MOVE_OUT: 4, Load.MOVE_IN: 4}
+
+
+def _slotted(wanted: dict[str, int | None]) -> dict[str, int | None]:
+    strange = sorted(set(wanted) - set(DEFAULT_SLOTS))
+    if strange:
+        raise ValueError(f"{strange[0][:40]!r} is no load; there are {', '.join(DEFAULT_SLOTS)}")
+    if wanted.get(Load.LOOK) == 0:
+        raise ValueError("without a slot for look vzq can tell nothing of a node any more; give it 1")
+    return wanted
+
+
+# What is to change of a node's slots: load → jobs at once (0: none is let go), None for the default.
+Slots = Annotated[dict[str, Annotated[int, Field(strict=True, ge=0, le=256)] | None], AfterValidator(_slotted)]
 
 
 # At so many dead workers a job counts as poison. Deaths that nobody saw (power, memory) are forgiven for long; when a

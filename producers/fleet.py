@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from models.database import Database
 from models.fleet import Address, Container, Node, NodeState, Plan, Pool
 from models.jobs import Job
+from models.kinds import DEFAULT_SLOTS, Load
 from models.lifecycle import State
 from producers.audit import audit
 from producers.bereaved import back_in_fleet
@@ -63,12 +64,14 @@ def _must_be_quiet(session: Session, node: Node) -> None:
 
 
 def change_node(session: Session, node: Node, wanted: dict[str, Any], *, by: str, because: str, now: datetime) -> None:
-    """State, labels, failure domain, mirror proxy, most containers; what is not in `wanted` stays. Raises Refusal."""
+    """State, labels, failure domain, mirror proxy, most containers, slots; what is not in `wanted` stays. Raises Refusal."""
     if "state" in wanted:
         turn(session, node, NodeState(wanted["state"]), by=by, because=because, now=now)
-    described = {name: wanted[name] for name in ("labels", "domain", "proxy", "containers_max") if name in wanted}
+    described = {name: wanted[name] for name in ("labels", "domain", "proxy", "containers_max", "slots") if name in wanted}
     if "containers_max" in described:
         described["containers_max"] = described["containers_max"] or None
+    if "slots" in described:
+        described["slots"] = {load: most for load, most in (node.slots | described["slots"]).items() if most not in (None, DEFAULT_SLOTS[Load(load)])}
     if described:
         was = {name: getattr(node, name) for name in described}
         for name, value in described.items():

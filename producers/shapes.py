@@ -8,6 +8,7 @@ from models.clock import stamp
 from models.fleet import Container, ContainerState, Node, Plan, Pool
 from models.hooks import Delivery, Webhook
 from models.jobs import Begun, Event, Job
+from models.kinds import DEFAULT_SLOTS
 from producers.webhooks.trouble import Trouble
 
 
@@ -97,7 +98,7 @@ def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: in
         "disk_bytes": node.disk_bytes,
         "disk_taken": disk_taken,
         "containers": containers,
-        "slots": node.slots,
+        "slots": {str(load): node.slots_for(load) for load in DEFAULT_SLOTS},
         "broken_until": stamp(node.broken_until),
         "finding": node.finding,
         "finding_why": node.finding_why,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
 from models.fleet import Node, NodeState
+from models.kinds import Slots
 from models.whitelist import Proxy, Word
 from producers.api import fleet_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
@@ -47,6 +48,7 @@ class NodeChange(BaseModel):
         None, description="http://HOST:PORT through which package managers in its containers reach their mirrors; empty: none."
     )
     containers_max: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(None, description="At most so many containers; 0: no limit.")
+    slots: Slots | None = Field(None, description="Jobs at once by load; a load that is left out stays, null stands for the default.")
 
 
 @router.get("/nodes", operation_id="listNodes", response_model=Page[answers.Node], responses=TAGGED)

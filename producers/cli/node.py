@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from models.fleet import Container, Node, NodeState
 from models.jobs import Job
-from models.kinds import DEFAULT_SLOTS
+from models.kinds import DEFAULT_SLOTS, Slots
 from models.lifecycle import FINAL, State
 from models.orders import EnrolNode, ObserveNode, Order, ScanHostKey
 from models.whitelist import Proxy, Word
@@ -19,7 +19,7 @@ from producers.cli import complete, door
 from producers.cli.door import elsewhere
 from producers.cli.failures import BAD_INPUT, FAILED, NOT_REACHED, REFUSED
 from producers.cli.follow import see_through
-from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, ordered
+from producers.cli.options import Because, By, Json, Site, Timeout, Wait, asker, labels, ordered
 from producers.cli.order import place_one
 from producers.cli.relocation import evacuate, return_
 from producers.cli.rows import stands
@@ -33,6 +33,7 @@ app = typer.Typer(no_args_is_help=True, help="Take nodes into the fleet, look at
 Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.nodes, help="The node's name.")]
 PROXY: TypeAdapter[str] = TypeAdapter(Proxy)
 WORD: TypeAdapter[str] = TypeAdapter(Word)
+SLOTS: TypeAdapter[dict[str, int | None]] = TypeAdapter(Slots)
 UNKNOWN = "SHA256:" + "A" * 43  # stands for a fingerprint that is not known yet while the rest of the order is checked
 ADVICE = {  # by the class of the job's last error
     "Unreachable": "see that sshd runs there, that host and port are right, and that this host's key (`vzq key`) is in root's authorized_keys",
@@ -146,26 +147,41 @@ def describe(
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Failure domain: rack, power feed; '' for none.", show_default=False)] = None,
     containers_max: Annotated[int | None, typer.Option(min=0, help="At most so many containers; 0: no limit.", show_default=False)] = None,
+    slots: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOAD=N", help=f"Jobs of a load at once ({', '.join(DEFAULT_SLOTS)}); LOAD= for the default.", show_default=False),
+    ] = None,
     by: By = "",
     because: Because = "",
     json: Json = False,
 ) -> None:
     """Say what a node is good for and how its containers reach their mirrors; what is not given stays."""
-    wanted: dict[str, Any] = {"proxy": proxy, "domain": domain, "containers_max": containers_max}
+    wanted: dict[str, Any] = {"proxy": proxy, "domain": domain, "containers_max": containers_max, "slots": _slots(slots)}
     wanted = {field: value for field, value in wanted.items() if value is not None}
-    for field, kind in (("proxy", PROXY), ("domain", WORD)):
+    kinds: dict[str, TypeAdapter[Any]] = {"proxy": PROXY, "domain": WORD, "slots": SLOTS}
+    for field, kind in kinds.items():
         if wanted.get(field):
             try:
                 kind.validate_python(wanted[field])
             except ValidationError as error:
                 raise BadOrder({f"--{field}": str(error.errors()[0]["msg"]).removeprefix("Value error, ")}) from None
     if not wanted:
-        raise BadOrder({"--proxy": "nothing is to be changed; give --proxy, --domain or --containers-max"})
+        raise BadOrder({"--proxy": "nothing is to be changed; give --proxy, --domain, --containers-max or --slots"})
     with door.database() as database, database.write() as session:
         node = _node(session, name, writing=True)
         change_node(session, node, wanted, by=asker(by), because=because, now=database.now(session))
         shape = node_shapes(session, [node])[0]
     as_json(shape) if json else _show(node, shape)
+
+
+def _slots(given: list[str] | None) -> dict[str, int | None] | None:
+    if not given:
+        return None
+    counts = {load: most.strip() for load, most in labels(given, "--slots").items()}
+    wrong = next((load for load, most in counts.items() if most and not (most.isascii() and most.isdigit())), None)
+    if wrong is not None:
+        raise BadOrder({"--slots": f"{wrong}={counts[wrong]} is not LOAD=NUMBER"})
+    return {load: int(most) if most else None for load, most in counts.items()}
 
 
 @app.command()

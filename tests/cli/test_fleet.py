@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import asyncssh
@@ -5,6 +6,7 @@ import pytest
 
 from models.database import Database
 from models.fleet import Address, Node, NodeState, Plan
+from models.kinds import DEFAULT_SLOTS
 from producers.cli.pool import checked_probe, given_out
 from producers.cli.sizes import as_bytes, as_share, as_size
 from producers.refusals import BadOrder
@@ -139,6 +141,28 @@ def test_a_node_is_drained_and_activated_and_then_its_breaker_is_closed(vzq: Vzq
         node = session.get(Node, "n1")
         assert node is not None
         assert (node.state, node.broken_until, node.faults, node.finding) == (NodeState.ACTIVE, None, 0, "")
+
+
+def test_slots_are_set_load_by_load_and_an_empty_number_brings_the_default_back(vzq: Vzq, fleet: Database) -> None:
+    def slots(*given: str) -> dict[str, int]:
+        done = vzq("node", "describe", "n1", *(word for one in given for word in ("--slots", one)), "--json")
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)["slots"]
+
+    usual = {str(load): most for load, most in DEFAULT_SLOTS.items()}
+    assert slots("move_out=2", "create=0") == usual | {"move_out": 2, "create": 0}
+    assert slots("move_out=") == usual | {"create": 0}
+    assert slots(f"create={usual['create']}") == usual
+    with fleet.read() as session:
+        assert session.get_one(Node, "n1").slots == {}
+
+
+@pytest.mark.parametrize("wrong", ["fast=1", "create", "create=-1", "create=257", "create=1.5", "look=0", "none=1"])
+def test_slots_that_are_none_are_refused_and_nothing_is_changed(vzq: Vzq, fleet: Database, wrong: str) -> None:
+    done = vzq("node", "describe", "n1", "--slots", "move_in=1", "--slots", wrong)
+    assert (done.exit_code, "--slots" in done.stderr) == (2, True)
+    with fleet.read() as session:
+        assert session.get_one(Node, "n1").slots == {}
 
 
 def test_a_node_that_was_never_enrolled_is_not_activated(vzq: Vzq, database: Database) -> None:
