@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from models.campaign_states import Outcome
-from models.spans import Share, Span, span, ten_thousandths
+from models.spans import Share, Span, span, ten_thousandths, wanted
 from models.updates import Manner, Part
 from models.whitelist import CtId, Word
 from models.windows import WindowText, ZoneName, read_window
 
-Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-z0-9.*?_-]{0,252}$")]
+Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-z0-9.*?_-]{0,252}$"), wanted("a name; * and ? stand for anything in it")]
+Canary = Annotated[CtId | Pattern, wanted("an id, a name or a host name")]
+Many = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+WaveSize = Annotated[Many | Share, wanted('a number of containers from 1 to 100000, or a share such as "10%"')]
 Words = Annotated[tuple[Word, ...], Field(max_length=1000)]
 
 
@@ -58,8 +61,8 @@ class RampUp(Part):
 class Waves(Part):
     """In which portions. Each wave begins when the one before has ended; what is left after the last one is a wave of its own."""
 
-    canaries: tuple[CtId | Pattern, ...] = Field((), max_length=1000, description="The first wave: ids, names or host names.")
-    sizes: tuple[Annotated[int, Field(strict=True, ge=1, le=100_000)] | Share, ...] = Field((), max_length=100, examples=[[1, 5, "10%"]])
+    canaries: tuple[Canary, ...] = Field((), max_length=1000, description="The first wave: ids, names or host names.")
+    sizes: tuple[WaveSize, ...] = Field((), max_length=100, examples=[[1, 5, "10%"]])
     ramp_up: RampUp | None = None
     soak: Span = Field("0s", description="How long to wait between two waves.")
     canary_soak: Span | None = Field(None, description="How long to wait after the canaries; as `soak` if left out.")
@@ -78,9 +81,6 @@ class Waves(Part):
         if len(set(self.canaries)) < len(self.canaries):
             raise ValueError("a canary stands twice")
         return self
-
-
-Many = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 
 
 class AtOnce(Part):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from models.spans import Span
+from models.spans import SomeTime, Span, wanted
 from models.whitelist import sendable
 
 LONGEST_SCRIPT = 65_536  # it travels in every order; what is longer belongs on a server of its own
@@ -36,7 +36,7 @@ class Script(Part):
     )
     interpreter: Literal["sh", "bash", "python3", "perl"] = Field(description="What runs the script; it must be in the container.")
     arguments: tuple[Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")], ...] = Field((), max_length=50)
-    timeout: Span = Field("30m", description="Ended inside the container after so long.")
+    timeout: SomeTime = Field("30m", description="Ended inside the container after so long.")
     up_to_date_code: int | None = Field(None, strict=True, ge=1, le=123, description="Exit code by which it says that there was nothing to do.")
 
 
@@ -44,12 +44,12 @@ class Packages(Part):
     """An upgrade of packages by the container's own package manager; kernel packages are held."""
 
     do: Literal["packages"] = "packages"
-    names: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_:@-]{0,127}$")], ...] = Field(
+    names: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_:@-]{0,127}$"), wanted("a package's name")], ...] = Field(
         (), max_length=200, description="Only these; all that can be upgraded if left out."
     )
     security_only: bool = Field(False, strict=True, description="Only what its distribution calls a security update.")
     families: tuple[Family, ...] = Field((), max_length=len(Family), description="Containers of other families are skipped; all if left out.")
-    timeout: Span = Field("1h", description="Ended inside the container after so long.")
+    timeout: SomeTime = Field("1h", description="Ended inside the container after so long.")
 
 
 Action = Annotated[Script | Packages, Field(discriminator="do")]

@@ -12,6 +12,17 @@ from models.rollouts import RolloutSpec
 from producers.refusals import BadOrder
 
 LONGEST = 1_000_000  # bytes; a specification is some hundred
+# What is told in place of pydantic's own words, by its name for what is wrong.
+IN_PLACE: dict[str | tuple[str, str], str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "dict_type": 'is not a table; write { name = "value" }',
+    "model_type": "is not a table of its own; write its fields under its name in brackets",
+    "tuple_type": 'is not a list; write ["one", "two"]',
+    "union_tag_not_found": 'is missing; write do = "packages" or do = "script"',
+    "union_tag_invalid": 'is no update; write do = "packages" or do = "script"',
+    ("action.interpreter", "missing"): 'is missing: say what runs the script, e.g. interpreter = "sh" (sh, bash, python3 or perl)',
+}
 
 
 def read_spec(path: Path | None, given: Mapping[str, Any]) -> RolloutSpec:
@@ -46,15 +57,11 @@ def checked(fields: Mapping[str, Any]) -> RolloutSpec:
         problems: dict[str, str] = {}
         for problem in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in problem["loc"] if part not in ("script", "packages"))
-            what = "is missing" if problem["type"] == "missing" else "is not known" if problem["type"] == "extra_forbidden" else problem["msg"]
-            problems.setdefault(where or "specification", _explained(where, what.removeprefix("Value error, ")))
+            if problem["type"].startswith("union_tag"):
+                where += ".do"
+            what = IN_PLACE.get((where, problem["type"])) or IN_PLACE.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+            problems.setdefault(where or "specification", what)
         raise BadOrder(problems) from None
-
-
-def _explained(where: str, what: str) -> str:
-    if (where, what) == ("action.interpreter", "is missing"):
-        return 'is missing: say what runs the script, e.g. interpreter = "sh" (sh, bash, python3 or perl)'
-    return what
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -60,6 +60,11 @@ def targets(count: int, canaries: int = 0) -> list[Seen]:
         ({"revert": True}, "revert needs a snapshot"),
         ({"health": {}}, "health: asks for nothing"),
         ({"waves": {"soak": "7h"}}, "a deadline of 6h without progress is over before the soak of 7h is"),
+        ({"waves": {"sizes": [1, -3]}}, "waves.sizes.1: is not a number of containers from 1 to 100000, or a share"),
+        ({"waves": {"canaries": ["a b"]}}, "waves.canaries.0: is not an id, a name or a host name"),
+        ({"waves": {"soak": "1 hour"}}, "waves.soak: is not a length of time; write 90s"),
+        ({"action": {**SCRIPT, "timeout": "0s"}}, "action.script.timeout: is no time at all"),
+        ({"budget": {"rate": "10"}}, "budget.rate: is not a share"),
         ({"colour": "blue"}, "colour: Extra inputs are not permitted"),
     ],
 )
