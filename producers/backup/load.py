@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Table, func, select, text
 from sqlmodel import Session
 
-from models.database import Database
+from models.database import Database, revisions
 from producers.backup.afterwards import Aftermath, afterwards
 from producers.backup.archive import Archive
 from producers.backup.dump import PASSING, Progress, known_tables, our_tables
@@ -30,7 +30,7 @@ class Restored:
 def fits(archive: Archive) -> None:
     """The backup is whole and this program knows its schema; raises BadOrder or Refusal. Touches no house."""
     header = archive.header
-    if not Database.knows(header.schema):
+    if header.schema not in revisions():
         raise Refusal(f"{archive.path} has schema {header.schema}, which this vzq does not know; restore with the vzq that wrote it, or a newer one")
     archive.check()
     with tempfile.TemporaryDirectory(prefix="vzq-restore-") as folder:

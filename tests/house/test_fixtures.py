@@ -6,9 +6,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 import redis
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlmodel import select
 
-from models.database import Database
+from models.database import MIGRATIONS, Database, revisions
 from models.fleet import Plan
 from tests import servers
 from tests.stand_ins import ManualClock
@@ -20,6 +22,13 @@ def test_every_test_gets_an_empty_upgraded_database(database: Database, again: i
     with database.write() as session:
         assert session.exec(select(Plan)).all() == []
         session.add(Plan(name="small", ram_bytes=1, disk_bytes=1))
+
+
+def test_the_schemas_history_can_be_read_off_the_names_of_its_files() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    walked = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions() == walked[::-1]
 
 
 def test_the_databases_time_is_the_tests(database: Database, clock: ManualClock) -> None:
