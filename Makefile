@@ -30,7 +30,7 @@ check: $(VENV)/.develops  ## lint, types, import contracts and the quick tests; 
 	$(BIN)/python -m pytest -q -m quick -n $(AT_ONCE) $(ARGS)
 
 test: $(VENV)/.develops  ## the whole suite, against real Redis, SQLite and PostgreSQL (ARGS="-k sentence")
-	$(BIN)/python -m pytest -q -n $(AT_ONCE) $(ARGS)
+	$(BIN)/python -m pytest -q -n $(AT_ONCE) --dist worksteal $(ARGS)
 
 bench: $(VENV)/.benches  ## benchmarks: ratios, measured in one interleaved run
 	$(BIN)/python -m tests.bench $(ARGS)
