@@ -17,7 +17,8 @@ JobError
 └── Unexpected    nobody knows what this answer means: the job is stuck until a person looks
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -55,6 +56,16 @@ class NodeFault(Retryable):
         super().__init__(why, after=after)
         self.finding = finding
         self.node = ""  # which one, where a job has to do with two
+
+
+@contextmanager
+def fault_of(node: str) -> Iterator[None]:
+    """Where a job has to do with two nodes: the breaker of this one opens, not of the other."""
+    try:
+        yield
+    except NodeFault as fault:
+        fault.node = fault.node or node
+        raise
 
 
 class Unreachable(NodeFault):

@@ -26,6 +26,9 @@ class RelocationSpec(Part):
     kernel: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._+-]+$", description="What a rebooted node must run afterwards.")
     windows: tuple[WindowText, ...] = Field((), max_length=20, description="When moves may be started.")
     timezone: ZoneName = "UTC"
+    margin: float = Field(10, ge=1, le=100, description="Of a rebalancing: percent of memory by which the nodes may differ.")
+    most: int = Field(20, strict=True, ge=1, le=1000, description="Of a rebalancing: at most so many moves.")
+    together: int = Field(1, strict=True, ge=1, le=100, description="Of a rolling reboot: so many nodes at a time.")
 
     @field_validator("nodes")
     @classmethod
@@ -37,12 +40,9 @@ class RelocationSpec(Part):
 
 
 class RelocationOrder(RelocationSpec):
-    """What is asked for: which relocation, and what its moves are chosen by."""
+    """What is asked for."""
 
     kind: Literal["evacuation", "return", "rebalance", "reboot"]
-    margin: float = Field(10, ge=1, le=100, description="Of a rebalancing: percent of memory by which the nodes may differ.")
-    most: int = Field(20, strict=True, ge=1, le=1000, description="Of a rebalancing: at most so many moves.")
-    together: int = Field(1, strict=True, ge=1, le=100, description="Of a rolling reboot: so many nodes at a time.")
 
     @property
     def spec(self) -> RelocationSpec:

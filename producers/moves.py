@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from models.database import Database
+from models.findings import Finding
 from models.fleet import Container, ContainerState, Hold, Node, NodeState
 from models.jobs import Job
 from models.orders import CheckMigration, MigrateContainer
@@ -33,7 +34,10 @@ def prepare(database: Database, session: Session, order: MigrateContainer | Chec
     _may_move(order, container, waiting)
     target = _target(session, order, container)
     here = chart(database, session, container.site)
-    chosen = place(Need(container.ram_bytes, container.disk_bytes, container.template, target), _rooms(here, order, container, now=now))
+    rooms = _rooms(here, order, container, now=now)
+    if target is None:
+        rooms = _without_traces(session, rooms, container)
+    chosen = place(Need(container.ram_bytes, container.disk_bytes, container.template, target), rooms)
     over = budgets.check(session, order, job, container, now=now)
     job.node, job.to_node, job.site, job.customer = container.node, chosen.node, container.site, container.customer
     if isinstance(order, CheckMigration):
@@ -84,6 +88,13 @@ def _rooms(here: Chart, order: MigrateContainer | CheckMigration, container: Con
         replace(room, templates=frozenset({container.template}), closed=room.closed or _unfit(source, nodes[room.node], order))
         for room in here.rooms(now=now, customer=container.customer)
     ]
+
+
+def _without_traces(session: Session, rooms: list[Room], container: Container) -> list[Room]:
+    """Where something of the same id was found nobody sends it unasked: the preflight would refuse it, and another node may do."""
+    seen = select(Finding).where(Finding.subject == str(container.ctid), Finding.node != container.node, col(Finding.gone_at).is_(None))
+    traces = {finding.node: finding for finding in session.exec(seen).all()}
+    return [replace(room, closed=room.closed or f"has a {traces[room.node].kind} of that id") if room.node in traces else room for room in rooms]
 
 
 def _unfit(source: Node, target: Node, order: MigrateContainer | CheckMigration) -> str:

@@ -107,6 +107,7 @@ def node_shape(node: Node, *, containers: int, memory_taken: int, disk_taken: in
         "domain": node.domain,
         "proxy": node.proxy,
         "containers_max": node.containers_max,
+        "foreign_containers": node.foreign_containers,
         "abilities": node.abilities,
     }
 

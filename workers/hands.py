@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import structlog
 
-from models.errors import JobError, NodeFault, Stale
+from models.errors import JobError, Stale, fault_of
 from models.jobs import Begun
 from models.lifecycle import State
 from workers.claims import Claim
@@ -42,7 +42,7 @@ class Hands:
         return here + there
 
     async def _greet(self, hand: Hand) -> list[Begun]:
-        with _named(hand):
+        with fault_of(hand.node):
             return await hand.greet()
 
     async def look(self) -> MoveSight:
@@ -50,20 +50,20 @@ class Hands:
         return MoveSight(*await all_of(self._end(self._source), self._end(self._target)))
 
     async def _end(self, hand: Hand) -> End:
-        with _named(hand):
+        with fault_of(hand.node):
             return read_end(hand.node, await hand.ask(self._words.look()))
 
     async def begin(self, begun: Begun, command: Command) -> Finished:
         """As one hand does it; vzmigrate is listened to meanwhile."""
         hand = self._on(begun)
-        with _named(hand):
+        with fault_of(hand.node):
             async with self._listening(begun):
                 return await hand.begin(begun, command)
 
     async def attach(self, begun: Begun) -> Finished | None:
         """As one hand does it; vzmigrate is listened to meanwhile."""
         hand = self._on(begun)
-        with _named(hand):
+        with fault_of(hand.node):
             async with self._listening(begun):
                 return await hand.attach(begun)
 
@@ -121,13 +121,3 @@ class Hands:
     def _taken_back(self) -> bool:
         undoing = self._claim.job.state == State.UNDOING
         return undoing or (self._claim.cancel_asked and not self._claim.job.past_pivot)
-
-
-@contextlib.contextmanager
-def _named(hand: Hand) -> Iterator[None]:
-    """A node's fault opens the breaker of that node."""
-    try:
-        yield
-    except NodeFault as fault:
-        fault.node = fault.node or hand.node
-        raise

@@ -66,6 +66,7 @@ class Node(BaseModel):
     disk_taken: int
     containers: int
     containers_max: int | None
+    foreign_containers: int = Field(description="Seen on it and in nobody's books.")
     slots: dict[str, int]
     labels: dict[str, str]
     domain: str

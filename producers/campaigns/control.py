@@ -25,7 +25,7 @@ def find(session: Session, text: str, *, kind: CampaignKind | None = None, writi
             return _written(session, found[0], writing=writing)
     named = session.exec(select(Campaign).where(Campaign.name == text, *ours).order_by(col(Campaign.id).desc()).limit(1)).first()
     if named is None:
-        raise BadOrder({"campaign": f"there is no {kind or 'campaign'} {text!r}; see `vzq rollout list`"})
+        raise BadOrder({"campaign": f"there is no {kind or 'campaign'} {text!r}; see `vzq {kind or 'campaign'} list`"})
     return _written(session, named, writing=writing)
 
 

@@ -37,7 +37,7 @@ def add_acts(app: typer.Typer, kind: CampaignKind | None) -> None:
     @app.command()
     def resume(
         campaign: Id,
-        more_failures: Annotated[int, typer.Option("--more-failures", min=0, help="Allow so many more failures than its budget does.")] = 0,
+        more_failures: Annotated[int, typer.Option("--more-failures", min=0, max=100_000, help="Allow so many more failures than its budget.")] = 0,
         by: By = "",
         because: Because = "",
         json: Json = False,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from models.fleet import Container, Node
+from models.kinds import KINDS
 from models.lifecycle import State
 from producers.cli import door
 from producers.cli.door import elsewhere
@@ -13,6 +15,7 @@ from producers.cli.options import Json
 from producers.cli.screen import as_json, clock_time, facts, say, short, table, warn
 from producers.downtime import FIGURES, Wanted, month_span, of_job, outage_shape, outages, total
 from producers.jobs import find
+from producers.refusals import BadOrder
 
 COLUMNS = ("began", "ct", "node", "cause", "gap", "less", "frozen", "slow", "job")
 RIGHT = ("ct", "gap", "less", "frozen", "slow")
@@ -21,7 +24,7 @@ Shapes = Sequence[Mapping[str, Any]]
 
 
 def downtime(
-    container: Annotated[int | None, typer.Option("--container", help="Only this container's, by id.")] = None,
+    container: Annotated[int | None, typer.Option("--container", min=101, max=2_147_483_644, help="Only this container's, by id.")] = None,
     node: Annotated[str | None, typer.Option("--node", help="Only on this node.")] = None,
     customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's.")] = None,
     month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="Only of this month, in UTC.")] = None,
@@ -34,6 +37,10 @@ def downtime(
     wanted = Wanted(container, node, customer, None, cause, month)
     if month is not None:
         month_span(month)
+    if job is not None and wanted != Wanted():
+        raise BadOrder({"--job": "tells all of one job; leave the other options out"})
+    if cause is not None and cause not in {*KINDS, "unknown"}:
+        raise BadOrder({"--cause": f"there is no cause {cause!r}; a kind of job as `vzq job list` shows it, or unknown"})
     if elsewhere():
         from producers.cli import remote_downtime  # noqa: PLC0415 - needs httpx
 
@@ -44,6 +51,10 @@ def downtime(
         wanted = Wanted(container, node, customer, told.id if told else None, cause, month)
         shapes = [outage_shape(one) for one in outages(session, wanted, limit=limit)]
         measured, unmeasured = total(session, wanted)
+        if not shapes and container is not None and session.get(Container, container) is None:
+            raise BadOrder({"--container": f"there is no container {container}, and no outage of one is known"})
+        if not shapes and node is not None and session.get(Node, node) is None:
+            raise BadOrder({"--node": f"there is no node {node!r}, and no outage on one is known"})
     if told is not None:
         show_job({"job": told.id, "kind": told.kind, "ctid": told.ctid}, shapes, kind=told.kind, state=told.state, json=json)
     else:

@@ -5,15 +5,17 @@ from typing import Annotated
 import typer
 
 from models.jobs import Job
-from models.lifecycle import State
+from models.lifecycle import FINAL, State
 from models.orders import CheckMigration, MigrateContainer, Order
 from producers.cli import complete, door
 from producers.cli.door import elsewhere
-from producers.cli.failures import FAILED, REFUSED
-from producers.cli.options import Because, By, Json, Wait, asker, ordered
+from producers.cli.failures import FAILED, NOT_REACHED, REFUSED
+from producers.cli.options import Because, By, Json, Timeout, Wait, asker, ordered
 from producers.cli.order import place_one
 from producers.cli.screen import as_json, say, warn
-from producers.refusals import BadOrder
+from producers.refusals import BadOrder, Refusal
+
+NAMES = {"ctid": "CTID", "to": "NODE", "budget_s": "--budget"}  # of fields that are called otherwise on the command line
 
 
 def migrate(
@@ -35,9 +37,15 @@ def migrate(
     by: By = "",
     because: Because = "",
     wait: Wait = False,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Move a container to another node; prints the job's id."""
+    for word, given_text in (("NODE", node), ("--window", window), ("--zone", zone)):
+        if given_text is not None and not given_text.strip():
+            raise BadOrder({word: "is empty; leave it out if you mean that"})  # an unset variable in a script begins no other move
+    if over_budget and not because.strip():
+        raise BadOrder({"--over-budget": "goes only with a reason; say it with --because"})
     modes = [mode for mode, given in (("online", online), ("offline", offline), ("online-else-offline", either)) if given]
     if len(modes) > 1:
         raise BadOrder({f"--{modes[1]}": f"goes not together with --{modes[0]}; give one"})
@@ -46,31 +54,44 @@ def migrate(
         for option, wish in (("--keep-source", keep_source), ("--window", window), ("--zone", zone)):
             if wish:
                 raise BadOrder({option: "a check moves nothing; leave one of the two out"})
-        raise typer.Exit(_look(ordered(CheckMigration, given), key=key, by=by, because=because, json=json))
+        raise typer.Exit(_look(ordered(CheckMigration, given, NAMES), key=key, by=by, because=because, timeout=timeout, json=json))
     given |= {"keep_source": keep_source, "window": window, "zone": zone}
-    place_one(ordered(MigrateContainer, given), key=key, by=by, because=because, wait=wait, json=json)
+    place_one(ordered(MigrateContainer, given, NAMES), key=key, by=by, because=because, wait=wait, json=json, timeout=timeout)
 
 
-def _look(order: CheckMigration, *, key: str, by: str, because: str, json: bool) -> int:
+def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: float | None, json: bool) -> int:
     """See the check through and tell what it found; the exit code."""
-    job = seen_through_there(order, key=key, because=because) if elsewhere() else seen_through(order, key=key, by=by, because=because)
+    try:
+        job = (
+            seen_through_there(order, key=key, because=because, timeout=timeout)
+            if elsewhere()
+            else seen_through(order, key=key, by=by, because=because, timeout=timeout)
+        )
+    except Refusal as refusal:
+        if json:
+            as_json({"job": None, "state": "refused", "error": str(refusal), "refusals": [{"code": "refused", "why": str(refusal)}]})
+        raise
     refusals = job.result.get("refusals", [])
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **job.result})
+    elif job.state not in FINAL | {State.STUCK}:
+        warn(f"the check has not ended in time, job {job.id} is {job.state}{': ' + job.error if job.error else ''}")
     elif job.state != State.DONE:
         warn(f"the check itself {job.state}: {job.error}")
     elif refusals:
         warn(f"container {order.ctid} cannot be moved {order.mode} from {job.result['source']} to {job.result['target']}:")
-        for refusal in refusals:
-            warn(f"  {refusal['code']}: {refusal['why']}")
+        for found in refusals:
+            warn(f"  {found['code']}: {found['why']}")
     else:
         say(f"container {order.ctid} can be moved {order.mode} from {job.result['source']} to {job.result['target']}")
+    if job.state not in FINAL | {State.STUCK}:
+        return NOT_REACHED
     if job.state != State.DONE:
         return FAILED
     return REFUSED if refusals else 0
 
 
-def seen_through(order: Order, *, key: str, by: str, because: str) -> Job:
+def seen_through(order: Order, *, key: str, by: str, because: str, timeout: float | None = None) -> Job:
     """The job of an order, at its end."""
     with door.house() as house:
         with house.database.write() as session:
@@ -78,14 +99,14 @@ def seen_through(order: Order, *, key: str, by: str, because: str) -> Job:
         house.bell.wake()
         from producers.cli.follow import see_through  # noqa: PLC0415 - only who waits needs it
 
-        return see_through(house.database, accepted.job.id, quiet=True)
+        return see_through(house.database, accepted.job.id, quiet=True, timeout_s=timeout)
 
 
-def seen_through_there(order: Order, *, key: str, because: str) -> Job:
+def seen_through_there(order: Order, *, key: str, because: str, timeout: float | None = None) -> Job:
     """The same on another host, over its API."""
     from producers.cli.follow import Quiet  # noqa: PLC0415 - needs httpx
     from producers.cli.remote import api  # noqa: PLC0415
 
     with api() as house:
         job, _ = house.place(order, key=key, because=because)
-        return house.follow([job.id], Quiet(), timeout_s=None)[0]
+        return house.follow([job.id], Quiet(), timeout_s=timeout)[0]

@@ -31,8 +31,8 @@ def asker(by: str) -> str:
         return f"uid {os.geteuid()}"
 
 
-def ordered(kind: type[O], given: Mapping[str, object]) -> O:
-    """The order with what was given, options left out left out; raises BadOrder naming each option that is wrong."""
+def ordered(kind: type[O], given: Mapping[str, object], names: Mapping[str, str] | None = None) -> O:
+    """The order with what was given, options left out left out; raises BadOrder naming each option that is wrong, as `names` has it."""
     try:
         return kind.model_validate(
             {field: value for field, value in given.items() if value is not None and value is not False and value not in ("", [], (), {})}
@@ -40,7 +40,8 @@ def ordered(kind: type[O], given: Mapping[str, object]) -> O:
     except ValidationError as error:
         problems: dict[str, str] = {}
         for problem in error.errors(include_url=False, include_input=False):
-            option = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else kind.__name__
+            field = str(problem["loc"][0]) if problem["loc"] else kind.__name__
+            option = (names or {}).get(field, "--" + field.replace("_", "-") if problem["loc"] else field)
             problems.setdefault(option, problem["msg"].removeprefix("Value error, "))
         raise BadOrder(problems) from None
 

@@ -17,11 +17,12 @@ from models.relocations import RelocationOrder
 from producers.cli import complete
 from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker, ordered
-from producers.cli.relocation_doors import Relocations, acting_on_relocations, relocations_known
-from producers.cli.screen import as_json, clock_time, say, table, warn
+from producers.cli.relocation_doors import Left, Relocations, acting_on_relocations, relocations_known
+from producers.cli.screen import as_json, clock_time, json_line, say, table, warn
 
 fleet = typer.Typer(no_args_is_help=True, help="What concerns many nodes: even their load out, reboot them one after the other.")
 GUARD = 4
+NAMES = {"nodes": "NODE", "windows": "--window", "longest_gap_s": "--longest-gap"}  # of fields that are called otherwise on the command line
 SHOWN = 40
 
 
@@ -133,7 +134,7 @@ def reboot(
 
 
 def _carry_out(kind: str, given: dict[str, Any], how: How, *, left_on: str = "") -> None:
-    order = ordered(RelocationOrder, given | {"kind": kind})
+    order = ordered(RelocationOrder, given | {"kind": kind}, NAMES)
     if how.plan:
         with relocations_known() as relocations:
             shape = relocations.plan(order)
@@ -163,10 +164,22 @@ def see_through(
         code = code or GUARD
     if left_on:
         left = relocations.left(left_on)
-        if not json:
-            say(f"{left_on}: {left.containers} containers, {'drained' if left.state == NodeState.DRAINING else left.state}")
-        return code or (GUARD if left.containers else 0)
+        _tell_left(left_on, left, json=json)
+        return code or (GUARD if left.containers or left.unknown else 0)
     return code
+
+
+def _tell_left(node: str, left: Left, *, json: bool) -> None:
+    state = "drained" if left.state == NodeState.DRAINING else left.state
+    if json:
+        json_line({"node": node, "state": state, "containers": left.containers, "unknown": left.unknown, "making": sorted(left.making)})
+        return
+    for ctid, job in left.making.items():
+        say(f"  container {ctid} is still being made by job {job}; run this again when that has ended")
+    if left.unknown:
+        say(f"  {left.unknown} containers on it are not in the books; see `vzq finding list`")
+    unknown = f" and {left.unknown} unknown ones" if left.unknown else ""
+    say(f"{node}: {left.containers} containers{unknown}, {state}")
 
 
 def _left_out(targets: Sequence[Target], *, tell: bool) -> bool:

@@ -1,6 +1,6 @@
 """Relocations of this house, or of one elsewhere over its API: what campaigns have, planning and beginning them, and what is left on a node."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from producers.cli import campaign_doors
 from producers.cli.campaign_doors import ALL, Campaigns
 from producers.cli.doors import Who, acting, reading
 from producers.relocations.shapes import plan_shape
-from producers.relocations.start import asked_for, left_on, start
+from producers.relocations.start import asked_for, in_the_making, left_on, start
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Left:
     """A node after an evacuation."""
 
     containers: int
+    unknown: int  # that are in nobody's books
+    making: Mapping[int, str]  # among the containers: those that are being made, each with its job
     state: str
 
 
@@ -62,7 +64,8 @@ class Here(campaign_doors.Here):
         """What the books have on it."""
         with self._database.read() as session:
             row = session.get(Node, node)
-            return Left(left_on(session, node), "no longer enrolled" if row is None else str(row.state))
+            state, unknown = ("no longer enrolled", 0) if row is None else (str(row.state), row.foreign_containers)
+            return Left(left_on(session, node), unknown, in_the_making(session, node), state)
 
 
 class There(campaign_doors.There):
@@ -85,7 +88,8 @@ class There(campaign_doors.There):
     def left(self, node: str) -> Left:
         """What the books have on it."""
         told = self._api.get(f"/v1/nodes/{node}")
-        return Left(told["containers"], told["state"])
+        making = {one["ctid"]: one["job_id"] or "" for one in self._api.pages("/v1/containers", ALL, node=node, state="reserved")}
+        return Left(told["containers"], told["foreign_containers"], making, told["state"])
 
 
 def relocations_known() -> AbstractContextManager[Relocations]:

@@ -9,7 +9,7 @@ from models.campaign_states import Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.fleet import Container, ContainerState, Node, NodeState
 from models.jobs import Job
-from models.lifecycle import State
+from models.lifecycle import FINAL, State
 from models.orders import MigrateContainer, Order, RebootNode
 from models.relocations import TO, RelocationSpec
 from models.windows import read_window, read_zone
@@ -66,7 +66,8 @@ class RelocationSort:
         nodes = {one.name: one for one in session.exec(select(Node)).all()}
         longest_s = spec_of(campaign).longest_gap_s
         past = history(session) if longest_s is not None else None  # what was learned since it began counts
-        found = {target.place: _unready(target, there, nodes) or _too_long(target, past, longest_s) for target in rows}
+        leaving = _leaving(session, ctids)
+        found = {one.place: _unready(one, there, nodes) or leaving.get(one.ctid or 0) or _too_long(one, past, longest_s) for one in rows}
         return {place: unready for place, unready in found.items() if unready is not None}
 
     def begins(self, session: Session, campaign: Campaign, members: Sequence[Target], *, now: datetime) -> None:
@@ -86,6 +87,12 @@ class RelocationSort:
         if job.state == State.CANCELLED:
             return Outcome.SKIPPED, f"its job was cancelled{': ' + job.error if job.error else ''}"
         return Outcome.UNREACHABLE if job.error_class in AWAY else Outcome.FAILED, job.error
+
+
+def _leaving(session: Session, ctids: Sequence[int]) -> Mapping[int, Unready]:
+    """By container: somebody else's move that has not ended is waited for."""
+    moves = select(Job).where(col(Job.ctid).in_(ctids), Job.kind == "migrate-container", col(Job.state).not_in(FINAL))
+    return {job.ctid or 0: Unready(f"job {job.id} moves it to {job.to_node} already", skip=False) for job in session.exec(moves).all()}
 
 
 def _unready(target: Target, there: Mapping[int, Container], nodes: Mapping[str, Node]) -> Unready | None:

@@ -70,9 +70,9 @@ def asked_for(database: Database, session: Session, order: RelocationOrder) -> R
         case "return":
             return homecoming(database, session, order.spec)
         case "rebalance":
-            return rebalancing(database, session, order.spec, margin=order.margin / 100, most=order.most)
+            return rebalancing(database, session, order.spec)
         case "reboot":
-            return rolling_reboot(database, session, order.spec, together=order.together)
+            return rolling_reboot(database, session, order.spec)
 
 
 def evacuation(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
@@ -97,7 +97,7 @@ def homecoming(database: Database, session: Session, spec: RelocationSpec) -> Re
     return _told(at, CampaignKind.RETURN, [targets], staying)
 
 
-def rebalancing(database: Database, session: Session, spec: RelocationSpec, *, margin: float, most: int) -> Relocation:
+def rebalancing(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
     """The moves that bring the nodes' sold memory within the margin of each other."""
     nodes = [node for node in _nodes(session, spec) if node.state is NodeState.ACTIVE]
     at = _moment(database, session, spec)
@@ -106,19 +106,19 @@ def rebalancing(database: Database, session: Session, spec: RelocationSpec, *, m
     movable, staying = _parted([one for one in there if one.ctid not in lately], at)
     taken = {node.name: node.foreign_ram_bytes + sum(one.ram_bytes for one in there if one.node == node.name) for node in nodes}
     shares = [Share(node.name, node.memory_bytes, taken[node.name]) for node in nodes]
-    moves = even_out(shares, [Movable(one.ctid, one.node, one.ram_bytes) for one in movable], margin=margin, most=most)
+    moves = even_out(shares, [Movable(one.ctid, one.node, one.ram_bytes) for one in movable], margin=spec.margin / 100, most=spec.most)
     rows = {one.ctid: one for one in movable}
     targets = [_target(rows[move.ctid], to=move.target) for move in moves]
     return _told(at, CampaignKind.REBALANCE, [targets], staying)
 
 
-def rolling_reboot(database: Database, session: Session, spec: RelocationSpec, *, together: int) -> Relocation:
+def rolling_reboot(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
     """Groups of nodes one after the other: emptied, rebooted, filled again."""
     nodes, at = _nodes(session, spec), _moment(database, session, spec)
     waves: list[list[Target]] = []
     staying: dict[int, str] = {}
-    for first in range(0, len(nodes), together):
-        group = nodes[first : first + together]
+    for first in range(0, len(nodes), spec.together):
+        group = nodes[first : first + spec.together]
         leaving, stay = _parted(_on(session, [node.name for node in group]), at)
         staying |= stay
         waves += [
@@ -162,6 +162,12 @@ def start(database: Database, intake: Intake, session: Session, relocation: Relo
 def left_on(session: Session, node: str) -> int:
     """How many containers and reservations a node has in the books."""
     return session.exec(select(func.count()).select_from(Container).where(Container.node == node, Container.state != ContainerState.FOREIGN)).one()
+
+
+def in_the_making(session: Session, node: str) -> Mapping[int, str]:
+    """Containers that are being made on a node, each with its job: no relocation takes them along."""
+    query = select(Container).where(Container.node == node, Container.state == ContainerState.RESERVED).order_by(col(Container.ctid))
+    return {one.ctid: one.job_id or "" for one in session.exec(query).all()}
 
 
 def _not_twice(session: Session, relocation: Relocation) -> None:

@@ -51,6 +51,8 @@ def _authorize(node: "StandInNode", c: Container, words: list[str]) -> Doing:
         if not c.nothing:
             return NOT_MINE, "", f"vzq-mv: the id {c.ctid} is taken on this node"
         node.moves[words[1]] = MoveFiles(came={c.ctid: node.boot})
+    elif c.conf is None and c.area is None:
+        node.moves[words[1]].came[c.ctid] = node.boot  # what an earlier try brought is gone again
     yield 0.02
     node.trusted.add(words[1])
     return 0, "", ""

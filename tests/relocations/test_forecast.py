@@ -165,7 +165,7 @@ def test_a_node_of_an_open_campaign_is_refused_to_a_second(books: Fleet) -> None
         relocation = relocations.evacuation(books.database, session, spec("n1"))
         assert relocations.start(books.database, books.intake, session, relocation, by="me") is not None
     with books.database.write() as session:
-        again = relocations.rolling_reboot(books.database, session, spec("n1"), together=1)
+        again = relocations.rolling_reboot(books.database, session, spec("n1"))
         with pytest.raises(Refusal, match="wait for its end or abort it"):
             relocations.start(books.database, books.intake, session, again, by="me")
 
@@ -179,7 +179,7 @@ def test_a_rolling_reboot_takes_its_groups_one_after_the_other(books: Fleet) -> 
     books.container(101, node="n1")
     books.container(102, node="n2")
     with books.database.read() as session:
-        waves = relocations.rolling_reboot(books.database, session, spec("n1", "n2"), together=1).targets
+        waves = relocations.rolling_reboot(books.database, session, spec("n1", "n2")).targets
     assert [(one.wave, one.ctid, one.node, one.labels.get("to")) for one in waves] == [
         (0, 101, "n1", None), (1, None, "n1", None), (2, 101, "n1", "n1"),
         (3, 102, "n2", None), (4, None, "n2", None), (5, 102, "n2", "n2"),

@@ -73,6 +73,11 @@ class Migration:
     def _ready(self, m: MoveSight) -> bool:
         return bool(m.source.key) and self._driver.has_onboot(m.source.sight, onboot=False)
 
+    @staticmethod
+    def _awaited(m: MoveSight) -> bool:
+        """The target lets the move in, and would show a reboot since; one from before this try, when nothing was there, tells nothing."""
+        return m.target.trusted and m.target.came and not (m.target.rebooted and m.target.empty)
+
     def _should_run(self, m: MoveSight) -> bool:
         """By the books, and nobody has suspended it to a dump."""
         return self._source.row.standing is Standing.RUNNING and not (m.source.sight.suspended or m.target.sight.suspended)
@@ -89,8 +94,8 @@ class Migration:
         return [
             Wait("preflight", self._clear_to_go, PREFLIGHT_WITHIN),
             Step("ready", lambda _: words.ready(), lambda m: arrived(m) or self._ready(m), node=old),
-            Step("authorize", self._authorize, lambda m: arrived(m) or (m.target.trusted and m.target.came), locks=False, node=new),
             *self._home("", arrived),
+            Step("authorize", self._authorize, lambda m: arrived(m) or self._awaited(m), locks=False, node=new),
             Step("unlock", lambda _: driver.unlock(ct), lambda m: arrived(m) or not m.source.sight.stale_lock, node=old),
             Step("move", self._move, arrived, node=old, critical=True),
             *self._leave(),

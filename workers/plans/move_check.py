@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from models.clock import Clock
-from models.errors import Permanent
+from models.errors import Permanent, fault_of
 from models.fleet import Container, Node
 from models.orders import ORDER, CheckMigration, MigrateContainer
 from models.standing import Standing
@@ -75,7 +75,7 @@ class Preflight:
             self._survey(new),
             self._facts(self.target, new, "-", "-"),
             self._facts(self.source, old, self.target.host, str(self.target.port)),
-            old.run(Vzctl().usage(self.container.ctid).argv, timeout=COUNTING),
+            self._usage(old),
         )
         if there.cpu_caps is not None:  # an OpenVZ kernel: the source says whether the container needs more
             here = replace(here, caps_fit=await self._caps_fit(old, there.cpu_caps))
@@ -100,9 +100,10 @@ class Preflight:
         async def abilities() -> tuple[Finished, float]:
             return await self._run(driver, link, driver.facts()), self.clock.now().timestamp()
 
-        look, (facts, at_s), more = await all_of(
-            self._run(driver, link, driver.look(self.container.ctid)), abilities(), self._run(driver, link, self._question(peer, port))
-        )
+        with fault_of(node.name):
+            look, (facts, at_s), more = await all_of(
+                self._run(driver, link, driver.look(self.container.ctid)), abilities(), self._run(driver, link, self._question(peer, port))
+            )
         return read_facts(node.name, driver.sight(look), driver.abilities(facts), more, at_s=at_s)
 
     def _question(self, peer: str, port: str, caps: str = "-") -> Command:
@@ -114,7 +115,12 @@ class Preflight:
 
     async def _survey(self, link: Link) -> list[Sight]:
         driver = Vzctl(known_abilities(self.target))
-        return driver.surveyed(await self._run(driver, link, driver.survey()))
+        with fault_of(self.target.name):
+            return driver.surveyed(await self._run(driver, link, driver.survey()))
+
+    async def _usage(self, link: Link) -> Finished:
+        with fault_of(self.source.name):
+            return await link.run(Vzctl().usage(self.container.ctid).argv, timeout=COUNTING)
 
     def _counted(self, answer: Finished) -> int:
         driver = Vzctl(known_abilities(self.source))

@@ -98,16 +98,17 @@ def _parts(measured: Measured) -> dict[str, Any]:
 
 
 def _with_suspended(made: list[Outage], job: Job) -> list[Outage]:
-    """The node's own figure goes to the longest interval that is the job's doing, and explains its parts."""
+    """The node's own figure is of the last try: it goes to the last interval of the job's doing that it fits into, and explains its parts."""
     suspended = job.result.get("suspended_s")
     ours = [one for one in made if one.cause == job.kind]
     if not isinstance(suspended, int | float) or not ours:
         return made
-    longest = max(ours, key=lambda one: (one.gap_s is not None, one.gap_s or 0.0))
-    longest.suspended_s = float(suspended)
-    longest.parts = longest.parts | {"freeze_s": _ms(suspended)}
-    if longest.gap_s:
-        longest.parts = longest.parts | {"network_s": _ms(max(0.0, longest.gap_s - suspended)), "resolution_s": longest.resolution_s}
+    fitting = [one for one in ours if one.gap_s is not None and one.gap_s + (one.resolution_s or 0.0) >= suspended]
+    frozen = max(fitting, key=lambda one: one.began_at) if fitting else max(ours, key=lambda one: (one.gap_s is not None, one.gap_s or 0.0))
+    frozen.suspended_s = float(suspended)
+    frozen.parts = frozen.parts | {"freeze_s": _ms(suspended)}
+    if frozen.gap_s:
+        frozen.parts = frozen.parts | {"network_s": _ms(max(0.0, frozen.gap_s - suspended)), "resolution_s": frozen.resolution_s}
     return made
 
 
