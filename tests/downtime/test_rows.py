@@ -43,6 +43,12 @@ def test_the_nodes_own_figure_explains_the_longest_gap_part_by_part() -> None:
     assert long.parts["resolution_s"] == long.resolution_s
 
 
+def test_the_nodes_own_figure_is_of_the_last_try_however_long_an_earlier_one_took() -> None:
+    failed, succeeded, after = written(told((3.0, 6.0), (7.0, 7.6), (8.0, 8.2)), result={"suspended_s": 0.5})
+    assert [one.suspended_s for one in (failed, succeeded, after)] == [None, 0.5, None]
+    assert "network_s" not in failed.parts
+
+
 def test_a_figure_of_the_node_stands_also_where_the_gap_is_not_known() -> None:
     (row,) = written(told(critical=2.0, first=3.0), result={"suspended_s": 0.5})
     assert (row.gap_s, row.suspended_s) == (None, 0.5)

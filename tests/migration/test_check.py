@@ -6,6 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sqlmodel import select
+
+from models.fleet import Node
+from models.jobs import Job
 from models.lifecycle import State
 from tests.migration.pair import N1, N2, MoveHouse
 
@@ -53,6 +57,40 @@ async def test_a_check_names_all_that_is_in_the_way_and_leaves_with_3(pair: Move
     await pair.at(N2, "flavour", vz_running=True, clock_offset_s=0)
     assert (await pair.sight_at(N1, ctid)).running
     pair.no_trust()
+
+
+async def test_a_check_that_meets_a_target_that_is_away_opens_that_nodes_breaker_and_no_others(pair: MoveHouse) -> None:
+    ctid = await pair.create()
+    await pair.at(N2, "unreachable")
+    pair.place("check-migration", ctid, to=N2, mode="online")
+
+    def broken() -> list[str]:
+        with pair.database.read() as session:
+            return [node.name for node in session.exec(select(Node)).all() if node.broken_until is not None]
+
+    async with asyncio.timeout(60):
+        while not broken():
+            await asyncio.sleep(0.05)
+    assert broken() == [N2]
+
+
+async def test_what_a_script_left_empty_moves_nobody_and_a_refused_check_is_json_too(pair: MoveHouse) -> None:
+    ctid = await pair.create()
+    for words, told in (
+        (["migrate", str(ctid), ""], "NODE: is empty"),
+        (["migrate", str(ctid), N2, "--window", " "], "--window: is empty"),
+        (["migrate", str(ctid), N2, "--over-budget"], "--over-budget: goes only with a reason"),
+        (["migrate", str(ctid), N2, "--budget", "-1"], "--budget: "),
+        (["downtime", "--job", "abcd", "--node", N2], "--job: tells all of one job"),
+        (["downtime", "--node", "nope"], "--node: there is no node 'nope'"),
+        (["downtime", "--cause", "bogus"], "--cause: there is no cause"),
+    ):
+        code, out, err = await vzq(pair, *words)
+        assert (code, out, told in err) == (2, "", True), (words, err)
+    with pair.database.read() as session:
+        assert session.exec(select(Job).where(Job.kind == "migrate-container")).all() == []
+    code, out, _ = await vzq(pair, "migrate", str(ctid), N1, "--online", "--check", "--json")
+    assert (code, [refusal["why"] for refusal in json.loads(out)["refusals"]]) == (3, [f"container {ctid} is on n1 already"])
 
 
 async def test_a_target_without_checkpoints_takes_it_offline_where_that_is_allowed(pair: MoveHouse) -> None:

@@ -87,6 +87,18 @@ async def test_one_copy_runs_whatever_happens_in_each_phase(pair: MoveHouse, mis
     pair.nothing_kept()
 
 
+@pytest.mark.parametrize(("mode", "phase"), [("online", "dump"), ("online", "copy-dump"), ("offline", "second-rsync")])
+async def test_a_reboot_of_the_target_before_this_try_is_no_riddle_when_this_one_is_killed(pair: MoveHouse, mode: str, phase: str) -> None:
+    ctid, job = await moving(pair, mode, "first-rsync")
+    await the_target_crashes(pair)
+    await pair.hold(phase, ctid)
+    await pair.held(phase, ctid)
+    await pair.at(N1, "kill", command="vzmigrate")
+    await pair.story_of(job, State.DONE)
+    await is_once_and_well(pair, ctid)
+    pair.no_trust()
+
+
 @pytest.mark.parametrize("mishap", [vzmigrate_is_killed, the_source_crashes], ids=lambda mishap: mishap.__name__)
 async def test_a_frozen_container_of_an_openvz_kernel_goes_on(pair: MoveHouse, mishap: Mishap) -> None:
     await openvz(pair)

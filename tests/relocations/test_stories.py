@@ -1,5 +1,7 @@
 """Evacuation, return, rebalancing and rolling reboot as an operator meets them: real processes, and the nodes have the last word."""
 
+import json
+
 import pytest
 
 from models.campaign_states import CampaignState, Outcome
@@ -37,6 +39,23 @@ def test_without_room_elsewhere_nothing_moves_and_the_reason_is_told(fleet: Flee
     assert refused.stdout.splitlines()[-1] == "n1: 1 containers, drained"
     assert "failed: no node can take it" in refused.stdout or "draining" in refused.stdout, refused
     assert fleet.on("n1") == there
+    fleet.empty()
+
+
+def test_an_evacuation_waits_for_what_is_on_its_way_already_and_counts_no_failure(fleet: Fleet) -> None:
+    there = fleet.put(2, "n1")
+    leaving = min(there)
+    fleet.ctl("n1", "fault", command="vzmigrate", action="hold", phase="first-rsync", ctid=leaving)
+    assert fleet.vzq("migrate", str(leaving), "n2", "--online").returncode == 0
+    assert fleet.ctl("n1", "held", phase="first-rsync", wait_s=60)
+    assert fleet.vzq("node", "evacuate", "n1", "--failures", "0").returncode == 0
+    fleet.until(lambda: any(target.outcome == Outcome.OK for target in fleet.targets()), "the other one to leave")
+    fleet.ctl("n1", "release")
+    fleet.until(lambda: fleet.campaign().over, "the end of it")
+    assert fleet.campaign().state is CampaignState.DONE
+    assert {target.ctid: target.outcome for target in fleet.targets()} == {ctid: Outcome.SKIPPED if ctid == leaving else Outcome.OK for ctid in there}
+    assert fleet.on("n1") == set()
+    assert fleet.once(there)
     fleet.empty()
 
 
@@ -118,3 +137,26 @@ def test_a_reboot_that_would_find_containers_left_stops_before_it(fleet: Fleet) 
     assert fleet.boot("n1") == before
     assert fleet.on("n1") == there
     fleet.empty()
+
+
+# The last ones: what they leave on a node is nobody's, and stays.
+
+
+def test_placement_sends_nothing_where_something_of_its_id_was_found(fleet: Fleet) -> None:
+    [ctid] = fleet.put(1, "n2")
+    fleet.ctl("n3", "stranger", ctid=ctid, name="x", hostname="x.example", running=False)
+    fleet.put(1, "n1")  # so n3, which has none, would be chosen
+    assert fleet.vzq("node", "observe", "n3", "--wait").returncode == 0
+    assert fleet.vzq("node", "evacuate", "n2", "--wait").returncode == 0
+    assert ctid in fleet.on("n1")
+    fleet.empty()
+
+
+def test_a_node_on_which_somebody_elses_container_runs_is_not_called_empty(fleet: Fleet) -> None:
+    fleet.ctl("n1", "stranger", ctid=500, name="foo", hostname="foo.example", address="127.93.225.9", running=True)
+    assert fleet.vzq("node", "observe", "n1", "--wait").returncode == 0
+    gone = fleet.vzq("node", "evacuate", "n1", "--wait")
+    assert (gone.returncode, gone.stdout.splitlines()[-1]) == (4, "n1: 0 containers and 1 unknown ones, drained"), gone
+    [told] = [json.loads(line) for line in fleet.vzq("node", "evacuate", "n1", "--wait", "--json").stdout.splitlines()]
+    assert told == {"node": "n1", "state": "draining", "containers": 0, "unknown": 1, "making": []}
+    fleet.vzq("node", "activate", "n1")
