@@ -172,7 +172,7 @@ def see_through(
 def _tell_left(node: str, left: Left, *, json: bool) -> None:
     state = "drained" if left.state == NodeState.DRAINING else left.state
     if json:
-        json_line({"node": node, "state": state, "containers": left.containers, "unknown": left.unknown, "making": sorted(left.making)})
+        json_line({"node": node, "state": left.state, "containers": left.containers, "unknown": left.unknown, "making": sorted(left.making)})
         return
     for ctid, job in left.making.items():
         say(f"  container {ctid} is still being made by job {job}; run this again when that has ended")
