@@ -1,7 +1,8 @@
 """Maintenance windows: when something may be touched, in the time of a place. Pure: the moment is handed in.
 
 A window is written `mon-fri 22:00-04:00`; without days it is every day's, and one that ends before it begins ends on
-the next day. Where the clocks change, a window begins and ends at what the clocks on the wall show.
+the next day. Where the clocks change, a window begins and ends at what the clocks on the wall show; a time that they
+jump over is the moment of the jump, so a window within the hour that is left out does not open that day.
 """
 
 import re
@@ -99,7 +100,20 @@ def _around(windows: Sequence[Window], zone: ZoneInfo, moment: datetime, *, ahea
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, at, zone).astimezone(UTC)
+    """When the clocks come to that time, or jump over it; in UTC."""
+    local = datetime.combine(day, at, zone)
+    moment = local.astimezone(UTC)
+    if moment.astimezone(zone).time() == at:
+        return moment
+    before = local.replace(fold=1).astimezone(UTC)
+    offset = before.astimezone(zone).utcoffset()
+    while moment - before > timedelta(seconds=1):
+        middle = before + (moment - before) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            moment = middle
+    return moment.replace(microsecond=0)
 
 
 def _clock(text: str, window: str) -> tuple[time, bool]:
