@@ -81,10 +81,19 @@ def advice(job: Job, seen: Mapping[str, Any] | None) -> str:
         return f"what is there carries the mark of {seen['mark']}, not of this job: give-up leaves it alone"
     if seen["locked_by"]:
         return f"it is locked by {seen['locked_by']}: wait for that, then look again"
-    if seen["whole"]:
-        state = "runs" if seen["running"] else "does not run"
+    return _by_its_copy(job, seen)
+
+
+def _by_its_copy(job: Job, seen: Mapping[str, Any]) -> str:
+    if not seen["whole"]:
+        return "the container is half made: go-on clears that and makes it anew, put-back removes it"
+    state = "runs" if seen["running"] else "does not run"
+    if job.to_node is None:
         return f"the container is whole and {state}: go-on does what is missing, accept if it is as ordered"
-    return "the container is half made: go-on clears that and makes it anew, put-back removes it"
+    return (
+        f"the copy on {job.node} is whole and {state}; look at {job.to_node} too. Where neither runs, start the newer one by hand,"
+        f" then go-on puts the rest right; accept counts it as moved to {job.to_node} and touches nothing"
+    )
 
 
 def _follows(session: Session, job: Job, choice: Choice, *, begun: bool, seen: Mapping[str, Any] | None) -> str:

@@ -11,6 +11,7 @@ from models.lifecycle import Cause, State
 from producers.refusals import Refusal
 from producers.resolving import Offer, advice, last_look, offers, order_look
 from tests.engine.conftest import House
+from tests.factories import make_job
 
 NOTHING = {"nothing": True, "whole": False, "running": False, "mark": None, "locked_by": None}
 
@@ -106,3 +107,9 @@ def test_a_job_without_a_container_has_nothing_to_look_at(house: House) -> None:
         order_look(house.intake, session, session.get_one(Job, job.id), by="eve")
     with house.database.read() as session:
         assert session.exec(select(Job.kind).order_by(col(Job.id))).all() == ["check-queue"]
+
+
+def test_the_advice_for_a_stuck_move_speaks_of_both_nodes() -> None:
+    job = make_job("migrate-container", state=State.STUCK, node="n1", to_node="n2", ctid=1001)
+    told = advice(job, NOTHING | {"nothing": False, "mark": job.id, "whole": True})
+    assert told.startswith("the copy on n1 is whole and does not run; look at n2 too")
