@@ -96,7 +96,7 @@ def return_(
     how: How,
     node: Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="The node to fill again; it becomes active.")],
 ) -> None:
-    """Bring back the containers that the last evacuation of a node took away. The node becomes active."""
+    """Bring back the containers that evacuations took away from a node since it was last active. The node becomes active."""
     _carry_out("return", given | {"nodes": [node]}, how)
 
 

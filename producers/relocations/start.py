@@ -8,6 +8,7 @@ from functools import partial
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from models.access import Audit
 from models.campaign_states import OVER, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
@@ -84,7 +85,7 @@ def evacuation(database: Database, session: Session, spec: RelocationSpec) -> Re
 
 
 def homecoming(database: Database, session: Session, spec: RelocationSpec) -> Relocation:
-    """The containers that the last evacuation of each node took away come back to it."""
+    """The containers that evacuations took away from each node since it was last active come back to it."""
     _nodes(session, spec)
     at = _moment(database, session, spec)
     targets: list[Target] = []
@@ -206,12 +207,15 @@ def _on(session: Session, nodes: Sequence[str]) -> list[Container]:
 
 
 def _taken_away(session: Session, node: str) -> list[Container]:
-    """Where they are now, the containers that the last evacuation of this node moved."""
-    last = select(Campaign).where(Campaign.kind == CampaignKind.EVACUATION).order_by(col(Campaign.id).desc())
-    campaign = next((one for one in session.exec(last).all() if node in one.spec.get("nodes", ())), None)
-    if campaign is None:
+    """Where they are now, the containers that the last evacuation of this node moved, and those before it since the node was last active."""
+    newest = select(Campaign).where(Campaign.kind == CampaignKind.EVACUATION).order_by(col(Campaign.id).desc())
+    emptied = [one for one in session.exec(newest).all() if node in one.spec.get("nodes", ())]
+    if not emptied:
         raise Refusal(f"node {node} was never evacuated, so nothing has to come back; move containers with `vzq migrate`")
-    moved = select(Target.ctid).where(Target.campaign_id == campaign.id, Target.outcome == Outcome.OK)
+    active = select(func.max(Audit.at)).where(Audit.action == "node active", Audit.subject == f"node:{node}", col(Audit.at) < emptied[0].started_at)
+    since: datetime | None = session.exec(active).one()
+    ids = [one.id for one in emptied if since is None or one.started_at > since]
+    moved = select(Target.ctid).where(col(Target.campaign_id).in_(ids), Target.outcome == Outcome.OK)
     query = select(Container).where(col(Container.ctid).in_(moved), Container.state == ContainerState.PRESENT)
     return list(session.exec(query.order_by(col(Container.ctid))).all())
 

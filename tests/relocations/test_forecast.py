@@ -8,14 +8,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import col, select
 
-from models.campaign_states import CampaignCause, Outcome
+from models.campaign_states import CampaignCause, CampaignState, Outcome
 from models.campaigns import Campaign, Target
 from models.database import Database
+from models.fleet import Container, Node, NodeState
 from models.jobs import Job
 from models.lifecycle import Cause
 from models.orders import MigrateContainer
 from models.outages import Outage
 from models.relocations import RelocationSpec
+from producers.fleet import turn
 from producers.metrics import FromDatabase
 from producers.refusals import Refusal
 from producers.relocations import start as relocations
@@ -173,6 +175,37 @@ def test_a_node_of_an_open_campaign_is_refused_to_a_second(books: Fleet) -> None
 def test_nothing_comes_back_to_a_node_that_was_never_evacuated(books: Fleet) -> None:
     with books.database.read() as session, pytest.raises(Refusal, match="n1 was never evacuated"):
         relocations.homecoming(books.database, session, spec("n1"))
+
+
+def evacuated(books: Fleet, ctid: int) -> None:
+    """An evacuation of n1 that moved this container to n2."""
+    books.container(ctid)
+    books.clock.pass_(timedelta(minutes=1))
+    with books.database.write() as session:
+        relocation = relocations.evacuation(books.database, session, spec("n1"))
+        begun = relocations.start(books.database, books.intake, session, relocation, by="me")
+        assert begun is not None
+        begun.campaign.state = CampaignState.DONE
+        session.add(begun.campaign)
+        session.flush()
+        for target in session.exec(select(Target).where(Target.campaign_id == begun.campaign.id)).all():
+            target.outcome = Outcome.OK
+            session.get_one(Container, target.ctid).node = "n2"
+    books.clock.pass_(timedelta(minutes=1))
+
+
+def test_what_several_evacuations_in_a_row_took_away_comes_back_together_and_nothing_from_before_the_node_was_active(books: Fleet) -> None:
+    def coming() -> list[int | None]:
+        with books.database.read() as session:
+            return sorted(target.ctid or 0 for target in relocations.homecoming(books.database, session, spec("n1")).targets)
+
+    evacuated(books, 101)
+    evacuated(books, 102)
+    assert coming() == [101, 102]
+    with books.database.write() as session:
+        turn(session, session.get_one(Node, "n1"), NodeState.ACTIVE, by="me", because="", now=books.clock.now())
+    evacuated(books, 103)
+    assert coming() == [103]
 
 
 def test_a_rolling_reboot_takes_its_groups_one_after_the_other(books: Fleet) -> None:
