@@ -1,9 +1,10 @@
 """Campaigns that begin by the clock: adding schedules, and starting what is due. Runs in every service; a time is started once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
@@ -13,7 +14,7 @@ from models.cron import Cron
 from models.database import Database
 from models.rollouts import RolloutSpec
 from models.schedules import Schedule
-from models.windows import open_until, read_window, read_zone
+from models.windows import Window, next_opening, open_until, read_window, read_zone
 from producers.audit import audit
 from producers.intake import Intake
 from producers.refusals import BadOrder, Refusal
@@ -98,10 +99,27 @@ def times(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
     except ValueError as error:
         raise BadOrder({"windows": str(error)}) from None
     try:
-        due = Cron(schedule.cron, zone).after(moment)
+        cron = Cron(schedule.cron, zone)
+        due = cron.after(moment)
     except ValueError as error:
         raise BadOrder({"cron": str(error)}) from None
-    return (at for at in islice(due, FAR) if not windows or open_until(windows, zone, at) is not None)
+    return _inside(cron, windows, zone, moment) if windows else islice(due, FAR)
+
+
+def _inside(cron: Cron, windows: Sequence[Window], zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """Its times in the windows. Those before the next opening are not looked at one by one: a cron of every minute has thousands of them."""
+    due = cron.after(moment)
+    for _ in range(FAR):
+        at = next(due, None)
+        if at is None:
+            return
+        if open_until(windows, zone, at) is not None:
+            yield at
+            continue
+        opens = next_opening(windows, zone, at)
+        if opens is None:
+            return
+        due = cron.after(opens - timedelta(seconds=1))
 
 
 class Scheduler:

@@ -65,12 +65,14 @@ def exec_(
             warn(f"container {one['ctid']} is left out: {one['why']}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the command ended, as with Ctrl-C
         try:
-            found = _follow(known, ordered["jobs"], ordered["containers"] - len(skipped), _Lines() if stream and not json else _Count())
+            wanted = ordered["containers"] - len(skipped)
+            found = _follow(known, ordered["jobs"], wanted, _Lines() if stream and not json else _Count())
         except KeyboardInterrupt:
             known.cancel(ordered["jobs"], Who(who.by, "interrupted"))
             warn("the command is being ended inside the containers")
             raise
     counts = tally(found)
+    counts["unreachable"] += wanted - len(found)  # of a job that was cancelled before it began, or stands still for a person
     if json:
         as_json({"jobs": ordered["jobs"], "counts": counts, "skipped": skipped, "results": [result_shape(result) for result in found]})
     else:
@@ -78,7 +80,7 @@ def exec_(
             _tell(found)
         left_out = f", {len(skipped)} left out" if skipped else ""
         say(f"{counts['ok']} ok, {counts['failed']} failed, {counts['unreachable']} unreachable{left_out}")
-    raise typer.Exit(0 if counts["ok"] == len(found) and not skipped else 1)
+    raise typer.Exit(0 if counts["ok"] == wanted and not skipped else 1)
 
 
 def _command(words: Sequence[str], script: Path | None, interpreter: str, timeout: int, output_max: int, at_once: int) -> Command:
@@ -99,6 +101,8 @@ def _command(words: Sequence[str], script: Path | None, interpreter: str, timeou
 def _save(file: Path, chosen: Selector, what: Command) -> None:
     import yaml  # noqa: PLC0415 - only here
 
+    if file.suffix == ".toml":
+        raise BadOrder({"--save-as-rollout": f"it is written as YAML; call it {file.with_suffix('.yaml').name}"})
     action = Script(text=what.script, interpreter=what.interpreter, arguments=tuple(what.arguments), timeout=f"{what.timeout_s}s")
     at_once = {"per_node": what.at_once} if what.at_once != Command.at_once else {}
     spec = RolloutSpec(selector=chosen, action=action, at_once=AtOnce(**at_once))

@@ -93,8 +93,10 @@ def fields_of(flags: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, asked in flags.items():
         value = asked
-        if value in (None, False, "", [], ()) or name == "also":
+        if value is None or value is False or value in ([], ()) or name == "also":
             continue
+        if value == "":
+            raise BadOrder({FLAGS[name].option: "is empty; leave it out if you mean that"})
         if name == "script":
             value = str(Path(value).absolute())  # from here, not from where the file is
         given[FLAGS[name].field] = labels(value, FLAGS[name].option) if name in LABELS else value
@@ -120,6 +122,8 @@ def _set(pair: str) -> tuple[str, Any]:
         return field, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return field, text  # a plain word
+    except RecursionError:
+        raise BadOrder({"--set": f"{field} is nested too deeply"}) from None
 
 
 def _default(flag: Flag) -> Any:  # noqa: ANN401 - as the kind says

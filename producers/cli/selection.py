@@ -15,6 +15,9 @@ HOW = "all, an id, a name (* stands for anything), node=N, site=S, plan=P, templ
 
 def selector(terms: str, without: Sequence[str] = ()) -> Selector:
     """What the words mean: values of one field are alternatives, fields must all fit. Raises BadOrder."""
+    for words in without:
+        if words.strip() in ("", "all"):
+            raise BadOrder({"--exclude": f"{'nothing' if not words.strip() else 'all'} is left out by that; it takes what SELECTOR takes, but all"})
     try:
         if terms.strip() == "all":
             return Selector(all=True, exclude=_traits(",".join(without)))
@@ -25,6 +28,8 @@ def selector(terms: str, without: Sequence[str] = ()) -> Selector:
 
 def _traits(terms: str) -> Any:  # noqa: ANN401 - fields that pydantic checks
     traits: dict[str, Any] = defaultdict(list)
+    if "all" in (term.strip().lower() for term in terms.split(",")):
+        raise BadOrder({"SELECTOR": "all stands alone, and in small letters"})
     for term in filter(None, (term.strip() for term in terms.split(","))):
         name, equals, value = term.partition("=")
         if equals and name in FIELDS:

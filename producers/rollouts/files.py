@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from models.rollouts import RolloutSpec
+from models.updates import LONGEST_SCRIPT
 from producers.refusals import BadOrder
 
 LONGEST = 1_000_000  # bytes; a specification is some hundred
@@ -79,7 +80,7 @@ def _parsed(text: str, *, toml: bool, name: str) -> dict[str, Any]:
         fields = tomllib.loads(text) if toml else yaml.safe_load(text)
     except tomllib.TOMLDecodeError as error:
         raise BadOrder({name: f"is not TOML: {error}"}) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BadOrder({name: f"is neither TOML (named .toml) nor YAML: {str(error).splitlines()[0]}"}) from None
     if not isinstance(fields, dict):
         raise BadOrder({name: "holds no specification; write e.g. [selector], [action], [waves]"})
@@ -109,9 +110,14 @@ def _fetch_script(fields: dict[str, Any], beside: Path) -> None:
         raise BadOrder({"action.file": "and text contradict each other; give one of them"})
     path = beside / str(action.pop("file"))
     try:
-        action["text"] = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadOrder({"action.file": f"{path} cannot be read: {error.strerror if isinstance(error, OSError) else 'it is no text'}"}) from None
+        if path.exists() and not path.is_file():
+            raise BadOrder({"action.file": f"{path} is no plain file"})
+        with path.open() as opened:
+            action["text"] = opened.read(LONGEST_SCRIPT + 1)
+    except (OSError, ValueError) as error:
+        raise BadOrder(
+            {"action.file": f"{str(path)!r} cannot be read: {error.strerror if isinstance(error, OSError) else 'it is no text'}"}
+        ) from None
     action.setdefault("do", "script")
 
 

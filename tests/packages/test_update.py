@@ -248,3 +248,11 @@ async def test_a_script_that_prints_without_end_fills_no_disk_and_is_ended_by_it
     assert job.result["output"].startswith("first\ny\n")
     kept = [path.stat().st_size for path in (house.root / "var/lib/vzq/runs").rglob("out")]
     assert max(kept) == OUTPUT_HEAD + OUTPUT_TAIL
+
+
+@pytest.mark.parametrize(("code", "state"), [(3, State.FAILED), (6, State.DONE), (7, State.DONE), (14, State.FAILED), (31, State.FAILED)])
+async def test_what_vzctl_itself_says_of_a_script_leaves_nobody_stuck(house: Ward, code: int, state: State) -> None:
+    ct = await house.settle()
+    await house.ctl("fault", command="exec2", ctid=ct, action="exit", code=code, phase="begin", times=1)
+    job = await house.update(ct, action={"do": "script", "text": "true", "interpreter": "sh"})
+    assert job.state == state, job.error

@@ -15,6 +15,7 @@ from producers.cli.campaign_doors import Here
 from producers.cli.rollout_bars import Bars
 from producers.cli.rollout_flags import FLAGS, fields_of
 from producers.cli.rollout_watch import Lines, in_words, watch
+from producers.cli.selection import selector
 from producers.refusals import BadOrder
 from producers.rollouts.files import read_spec
 from producers.rollouts.report import as_csv, as_html, report, report_shape
@@ -57,6 +58,9 @@ def test_yaml_and_json_are_read_too(tmp_path: Path) -> None:
         ("a.toml", "[action]\ntext = 'true'", r'action\.do: is missing; write do = "packages" or'),
         ("a.toml", "[action]\ndo = 'dance'", r"action\.do: is no update"),
         ("a.toml", TOML.replace("update.sh", "none.sh"), "cannot be read"),
+        ("a.toml", TOML.replace("update.sh", "/dev/zero"), "is no plain file"),
+        ("a.toml", TOML.replace("update.sh", "a\\u0000b"), "cannot be read"),
+        ("a.yaml", "b: 2026-13-45", "is neither TOML"),
         ("a.toml", TOML + 'text = "x"', "contradict each other"),
     ],
 )
@@ -65,6 +69,19 @@ def test_what_is_no_specification_is_refused(tmp_path: Path, name: str, text: st
     (tmp_path / "update.sh").write_text("exit 0")
     with pytest.raises(BadOrder, match=told):
         read_spec(tmp_path / name, {})
+
+
+def test_a_flag_of_nothing_is_a_number_and_an_empty_word_is_refused() -> None:
+    left_out: dict[str, object] = dict.fromkeys(FLAGS)
+    assert fields_of(left_out | {"failures": 0, "at_once": 0}) == {"budget.failures": 0, "at_once.all": 0}
+    with pytest.raises(BadOrder, match="--interpreter"):
+        fields_of(left_out | {"interpreter": ""})
+
+
+@pytest.mark.parametrize(("terms", "without"), [("all", ["all"]), ("1001", [""]), ("all,node=n1", []), ("ALL", [])])
+def test_all_stands_alone_and_leaves_nobody_out(terms: str, without: list[str]) -> None:
+    with pytest.raises(BadOrder):
+        selector(terms, without)
 
 
 def test_flags_become_fields() -> None:

@@ -104,6 +104,14 @@ def test_times_outside_the_windows_are_left_out(house: House) -> None:
     assert times == ["2026-03-07T00:00:00+00:00", "2026-03-07T01:00:00+00:00", "2026-03-14T00:00:00+00:00"]
 
 
+def test_every_minute_of_a_narrow_window_is_found_however_long_it_is_away(house: House) -> None:
+    add(house, cron="* * * * *", windows=("sat 03:00-03:02",))
+    with house.database.read() as session:
+        shown = schedules.times(session.get_one(Schedule, "nightly"), house.clock.now())
+        times = [next(shown).isoformat()[5:16] for _ in range(4)]
+    assert times == ["03-07T03:00", "03-07T03:01", "03-14T03:00", "03-14T03:01"]
+
+
 @pytest.mark.parametrize(
     ("given", "field"), [({"cron": "x"}, "cron"), ({"timezone": "Mars"}, "timezone"), ({"windows": ("sat 01:10-01:20",)}, "windows")]
 )

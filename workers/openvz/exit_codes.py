@@ -197,6 +197,9 @@ COMMAND: Mapping[tuple[str, int], Meaning] = {
     ("exec2", 7): _again("the container is frozen by a checkpoint", seconds=5),
     ("exec-true", 31): _again("the container is not running yet, or halted", seconds=5),
     ("exec-true", 3): _again("the command inside was killed", seconds=5),
+    ("script", 3): _final(
+        "the script was ended by a signal: the container went down, or memory was short", "see what it has done; it is not run a second time unasked"
+    ),
     ("script", 75): _again("another job of vzq runs something in the container", seconds=10),
     ("set-password", 1): _final("chpasswd inside refused the password or the user", "use another password or see that the user exists"),
     ("set-password", 127): _final("the container has no chpasswd", "use a template that has it, or set the password by hand"),
@@ -290,6 +293,8 @@ def error_of(command: Command, answer: Finished) -> JobError:
 def meaning_of(command: Command, code: int) -> Meaning | None:
     """By the command's name, then by its program and verb, then by what all of vzctl says."""
     program, verb = command.argv[0], command.argv[1] if len(command.argv) > 1 else ""
+    if command.name == "script":  # a shell bounds its output and ends as exec2 does; how the script ended is told apart (inside.py)
+        program, verb = "vzctl", "exec2"
     special = COMMAND.get((command.name, code)) or COMMAND.get((verb if program == "vzctl" else program, code))
     if special is not None or program != "vzctl":
         return special
