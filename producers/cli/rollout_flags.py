@@ -93,10 +93,8 @@ def fields_of(flags: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, asked in flags.items():
         value = asked
-        if value is None or value is False or value in ([], ()) or name == "also":
+        if value is None or value is False or value in ("", [], ()) or name == "also":  # 0 is said: no failures
             continue
-        if value == "":
-            raise BadOrder({FLAGS[name].option: "is empty; leave it out if you mean that"})
         if name == "script":
             value = str(Path(value).absolute())  # from here, not from where the file is
         given[FLAGS[name].field] = labels(value, FLAGS[name].option) if name in LABELS else value

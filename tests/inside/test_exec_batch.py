@@ -128,6 +128,16 @@ def test_a_second_command_waits_for_the_first_inside(crowd: Crowd) -> None:
     assert (crowd.inside(crowd.ctids[0]) / "order").read_text() == "a\nb\nc\n"
 
 
+def test_a_cancel_ends_a_session_of_its_own_below_the_command_too(crowd: Crowd) -> None:
+    ctid = crowd.ctids[0]
+    own = crowd.inside(ctid) / "own"  # as apt gives dpkg one, which heeds no hang-up
+    job_id = crowd.run("setsid sh -c 'trap \"\" HUP; echo $$ >own; sleep 600; true' & wait", ctids=[ctid])
+    crowd.until(lambda: own.exists() and own.read_text().strip() != "", "the command to begin")
+    crowd.take_back(job_id)
+    crowd.ended(job_id)
+    assert not crowd.alive(int(own.read_text()))
+
+
 def test_a_command_that_is_cancelled_while_it_stands_in_line_never_begins(crowd: Crowd) -> None:
     first, second = one_behind_the_other(crowd, "turns")
     crowd.take_back(second)

@@ -10,6 +10,15 @@ left() {
     done | sort -u
 }
 
+sessions_below() {  # PID...: leaders of sessions that descend from these: apt gives dpkg one of its own
+    while [ $# -gt 0 ]; do
+        children=
+        for parent in "$@"; do children="$children $(found "[0-9]*" "$parent")"; done
+        set -- $children
+        for child in "$@"; do found "$child" "[0-9]* [0-9]* $child"; done
+    done
+}
+
 shells= leaders=
 [ ! -e $queue ] || while read -r pid stamp whose; do
     [ "$whose" != "$job" ] || ! alive "$pid" "$stamp" || shells="$shells $pid"
@@ -27,6 +36,7 @@ for shell in $shells; do
         kill -KILL $below "$shell" 2>/dev/null
     fi
 done
+leaders="$leaders $(sessions_below $leaders)"
 for leader in $leaders; do kill -TERM "-$leader" 2>/dev/null || kill -TERM "$leader" 2>/dev/null; done
 while [ -n "$(left)" ] && [ "$grace_s" -gt 0 ]; do
     sleep 1
