@@ -17,6 +17,7 @@ from producers.placement import Need, Placement, Room, place
 from producers.refusals import BadOrder, Refusal
 from producers.verbs import OPEN, expected
 
+TRACES = ("unknown-container", "twin", "debris")  # findings by which an id is taken on a node; others may be left of when it was there
 TOLD = 5  # nodes that were not chosen whose reason the job's first event tells
 
 
@@ -92,7 +93,9 @@ def _rooms(here: Chart, order: MigrateContainer | CheckMigration, container: Con
 
 def _without_traces(session: Session, rooms: list[Room], container: Container) -> list[Room]:
     """Where something of the same id was found nobody sends it unasked: the preflight would refuse it, and another node may do."""
-    seen = select(Finding).where(Finding.subject == str(container.ctid), Finding.node != container.node, col(Finding.gone_at).is_(None))
+    seen = select(Finding).where(
+        Finding.subject == str(container.ctid), Finding.node != container.node, col(Finding.kind).in_(TRACES), col(Finding.gone_at).is_(None)
+    )
     traces = {finding.node: finding for finding in session.exec(seen).all()}
     return [replace(room, closed=room.closed or f"has a {traces[room.node].kind} of that id") if room.node in traces else room for room in rooms]
 

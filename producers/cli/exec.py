@@ -64,8 +64,8 @@ def exec_(
         for one in skipped:
             warn(f"container {one['ctid']} is left out: {one['why']}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the command ended, as with Ctrl-C
+        wanted = ordered["containers"] - len(skipped)
         try:
-            wanted = ordered["containers"] - len(skipped)
             found = _follow(known, ordered["jobs"], wanted, _Lines() if stream and not json else _Count())
         except KeyboardInterrupt:
             known.cancel(ordered["jobs"], Who(who.by, "interrupted"))
