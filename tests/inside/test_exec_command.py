@@ -4,11 +4,15 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
+from sqlmodel import select
 
+from models.jobs import Job
+from models.lifecycle import State
 from models.orders import StartContainer, StopContainer
 from models.rollouts import RolloutSpec
 from tests.inside.conftest import Crowd
@@ -61,6 +65,23 @@ def test_interrupted_it_ends_the_command_inside(crowd: Crowd, number: signal.Sig
     assert "the command is being ended inside the containers" in said
     pid = int((crowd.inside(ctid) / "mine").read_text())
     crowd.until(lambda: not crowd.alive(pid), "the command to end")
+
+
+def test_who_was_never_asked_because_the_job_was_cancelled_is_counted_as_unreachable(crowd: Crowd) -> None:
+    assert vzq(crowd, "pause", "--kind", "exec-batch", "--because", "test").returncode == 0
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(vzq, crowd, "exec", "all", "--", "true")
+        crowd.until(lambda: waiting(crowd) != [], "the job to be placed")
+        for job_id in waiting(crowd):
+            crowd.take_back(job_id)
+        done = asked.result(timeout=60)
+    assert vzq(crowd, "resume", "--kind", "exec-batch").returncode == 0
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"0 ok, 0 failed, {len(crowd.ctids)} unreachable"), done
+
+
+def waiting(crowd: Crowd) -> list[str]:
+    with crowd.house.database.read() as session:
+        return list(session.exec(select(Job.id).where(Job.kind == "exec-batch", Job.state == State.QUEUED)).all())
 
 
 def test_it_becomes_a_specification_of_a_rollout(crowd: Crowd, tmp_path: Path) -> None:
