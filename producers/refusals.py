@@ -18,10 +18,16 @@ class BadOrder(Refusal):
 class KeyReused(Refusal):
     """The same key came with another order; `fields` are the ones that differ."""
 
-    def __init__(self, key: str, job_id: str, fields: Sequence[str]) -> None:
-        super().__init__(f"key {key!r} was used for job {job_id} with another order (different: {', '.join(fields)}); use a new key for a new order")
+    def __init__(self, key: str, job_id: str, fields: Sequence[str], *, what: str = "job") -> None:
+        differing = ", ".join(fields)
+        super().__init__(f"key {key!r} was used for {what} {job_id} with another order (different: {differing}); use a new key for a new order")
         self.job_id = job_id
         self.fields = list(fields)
+        self.what = what
+
+    def told_as(self, key: str) -> "KeyReused":
+        """The same, with the key as its owner wrote it: a customer's is stored with whose it is."""
+        return KeyReused(key, self.job_id, self.fields, what=self.what)
 
 
 class KeySpent(Refusal):

@@ -54,7 +54,7 @@ def place(house: House, session: Session, caller: Caller, order: Order, *, key: 
     try:
         return house.intake.submit(session, order, by=caller.name, because=because, key=stored_key(caller, key), request=request)
     except KeyReused as reused:
-        raise KeyReused(key, reused.job_id, reused.fields) from None  # told as its owner wrote it
+        raise reused.told_as(key) from None
 
 
 def persist(house: House, work: Callable[[Session], T]) -> T:

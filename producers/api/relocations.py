@@ -54,7 +54,7 @@ def start_relocation(
         try:
             begun = start(house.database, house.intake, session, relocation, by=caller.name, because=because, key=stored_key(caller, key))
         except KeyReused as reused:
-            raise KeyReused(key, reused.job_id, reused.fields) from None  # told as its owner wrote it
+            raise reused.told_as(key) from None
         campaign = shape_of(session, begun.campaign) if begun is not None else None
         return {"campaign": campaign, "plan": plan_shape(relocation)}, begun is not None and begun.replay
 

@@ -60,7 +60,7 @@ def start_rollout(request: Request, house: TheHouse, caller: Operator, spec: Spe
         try:
             begun = start(house.database, house.intake, session, spec, by=caller.name, because=because, key=stored_key(caller, key))
         except KeyReused as reused:
-            raise KeyReused(key, reused.job_id, reused.fields) from None  # told as its owner wrote it
+            raise reused.told_as(key) from None
         return shape_of(session, begun.campaign), begun.replay
 
     shape, replay = persist(house, work)

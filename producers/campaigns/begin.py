@@ -63,7 +63,7 @@ def known(database: Database, session: Session, asked: Asked) -> Begun | None:
         return None
     if before.digest != asked.digest:
         differing = sorted(field for field in before.spec.keys() | asked.spec.keys() if before.spec.get(field) != asked.spec.get(field))
-        raise KeyReused(asked.key, before.id, differing or ["kind"])
+        raise KeyReused(asked.key, before.id, differing or ["kind"], what=before.kind)
     return Begun(before, replay=True)
 
 

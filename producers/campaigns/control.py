@@ -7,10 +7,13 @@ import sqlalchemy as sa
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.campaign_states import CampaignCause, NoSuchTurn, Outcome
+from models.campaign_states import CampaignCause, CampaignState, NoSuchTurn, Outcome
 from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
 from producers.audit import audit
+from producers.campaigns.book import Book
 from producers.campaigns.flight import lengthen
+from producers.campaigns.rules import seen
+from producers.campaigns.sorts import SORTS
 from producers.refusals import BadOrder, Refusal
 
 
@@ -44,10 +47,12 @@ def pause(session: Session, campaign: Campaign, *, by: str, because: str, now: d
 
 
 def resume(session: Session, campaign: Campaign, *, more_failures: int = 0, by: str, because: str, now: datetime) -> CampaignEvent:
-    """Let it go on; with `more_failures` on top of its budget, which is never widened otherwise."""
+    """Let it go on; with `more_failures` on top of its budget, which is never widened otherwise; raises Refusal while that is used up."""
     if more_failures < 0:
         raise BadOrder({"more_failures": "a budget is not narrowed so; abort the campaign"})
     campaign.more_failures += more_failures
+    if campaign.state == CampaignState.PAUSED and (spent := _spent(session, campaign)):
+        raise Refusal(f"{campaign.kind} {campaign.name}: its failure budget is used up ({spent}); allow more with --more-failures, or abort it")
     more = f", {more_failures} more failures are allowed" if more_failures else ""
     why = f"resumed by {by}{more}{_for(because)}"
     event = _move(session, campaign, CampaignCause.RESUMED, "resume", by=by, because=because, now=now, why=why, more_failures=more_failures)
@@ -90,6 +95,11 @@ def _move(
     session.add_all([campaign, event])
     audit(session, at=now, by=by, action=f"{campaign.kind} {verb}", subject=f"campaign:{campaign.id}", because=because, data=dict(data))
     return event
+
+
+def _spent(session: Session, campaign: Campaign) -> str:
+    targets = session.exec(select(Target).where(Target.campaign_id == campaign.id)).all()
+    return Book(SORTS[campaign.kind].rules(campaign), [seen(target) for target in targets]).used_up()
 
 
 def _written(session: Session, campaign: Campaign, *, writing: bool) -> Campaign:

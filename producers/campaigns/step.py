@@ -15,7 +15,7 @@ from models.database import Database
 from producers.campaigns.decision import Decision, Verdict, decide
 from producers.campaigns.flight import give_up, lengthen, settle, take_back
 from producers.campaigns.rest import rests
-from producers.campaigns.rules import Seen
+from producers.campaigns.rules import Seen, seen
 from producers.campaigns.sort import Sort, Unready
 from producers.intake import Intake
 from producers.refusals import Refusal
@@ -63,10 +63,7 @@ class Step:
 
     def _seen(self) -> list[Seen]:
         holds = {place: unready.why for place, unready in self.unready.items() if not unready.skip}
-        return [
-            Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, holds.get(one.place, ""), vital=one.ctid is None)
-            for one in self.targets
-        ]
+        return [seen(target, holds.get(target.place, "")) for target in self.targets]
 
     def _carry_out(self, decision: Decision) -> int:
         campaign, now = self.campaign, self.now

@@ -5,9 +5,20 @@ refusals and faults into sentences and exit codes: 0 done, 1 the job failed, 2 b
 guard, 5 service, database or node not reachable, 130 interrupted.
 """
 
+import sys
+
 from producers.cli.menu import app
+from producers.cli.screen import warn
 
 
 def main() -> None:
     """Run `vzq` with the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a terminal cannot show is no fault
+    for word in sys.argv[1:]:
+        try:
+            word.encode()
+        except UnicodeEncodeError:  # bytes that are no text; nothing that keeps text could keep them
+            warn(f"{word}: is no text in this terminal's encoding")
+            sys.exit(2)
     app(prog_name="vzq")

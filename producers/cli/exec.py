@@ -12,7 +12,7 @@ import typer
 
 from models.inside import ExecResult
 from models.rollouts import AtOnce, RolloutSpec, Selector
-from models.updates import Script
+from models.updates import LONGEST_SCRIPT, Script
 from producers.cli.doors import Who
 from producers.cli.exec_doors import Execs, execs
 from producers.cli.options import Because, By, Json, asker
@@ -88,7 +88,8 @@ def _command(words: Sequence[str], script: Path | None, interpreter: str, timeou
         raise BadOrder({"COMMAND": "give either a command behind --, or a file with --script"})
     if script is not None:
         try:
-            text = sys.stdin.read() if str(script) == "-" else script.read_text()
+            with sys.stdin if str(script) == "-" else script.open() as opened:
+                text = opened.read(LONGEST_SCRIPT + 1)
         except (OSError, UnicodeDecodeError) as error:
             raise BadOrder({"--script": f"{script} cannot be read: {error}"}) from None
         return Command(text, interpreter, timeout_s=timeout, output_max=output_max, at_once=at_once)

@@ -60,7 +60,7 @@ def list_(json: Json = False) -> None:
     if json:
         as_json(found)
         return
-    rows = [(one["name"], one["cron"], _next(one) or "paused", one["last_result"]) for one in found]
+    rows = [(one["name"], one["cron"], "paused" if one["paused"] else _next(one) or "never", one["last_result"]) for one in found]
     table(("name", "cron", "next", "last"), rows, empty="no schedules; add one with `vzq schedule add`")
 
 
@@ -85,17 +85,18 @@ def resume(schedule: Name, by: By = "", because: Because = "", json: Json = Fals
 
 
 @app.command()
-def remove(schedule: Name, by: By = "", because: Because = "") -> None:
+def remove(schedule: Name, by: By = "", because: Because = "", json: Json = False) -> None:
     """Take it away; what it has started goes on."""
     with schedules_known() as known:
         known.remove(word(schedule, "NAME"), Who(asker(by), because))
-    say(f"{schedule}: removed")
+    as_json({"removed": schedule}) if json else say(f"{schedule}: removed")
 
 
 def _pause(name: str, who: Who, *, json: bool, paused: bool) -> None:
     with schedules_known() as known:
         found = known.pause(word(name, "NAME"), who, paused=paused)
-    as_json(found) if json else say(f"{name}: {'paused' if paused else f'next at {_next(found)}'}")
+    following = f"next at {_next(found)}" if found["next_runs"] else "no time of it is within its window any more"
+    as_json(found) if json else say(f"{name}: {'paused' if paused else following}")
 
 
 def _next(found: Shape) -> str:

@@ -26,6 +26,17 @@ IN_PLACE: dict[str | tuple[str, str], str] = {
 }
 
 
+class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML brings no types
+    """PyYAML takes the last of two equal keys and says nothing; TOML refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as PyYAML has it
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for at, key in enumerate(keys) if key in keys[:at]), None)
+        if twice is not None:
+            raise BadOrder({twice: f"stands there twice, in line {node.start_mark.line + 1} or behind it; keep one"})
+        return dict(super().construct_mapping(node, deep=deep))
+
+
 def read_spec(path: Path | None, given: Mapping[str, Any]) -> RolloutSpec:
     """The specification; `given` (dotted names) outranks the file. Raises BadOrder naming each field that is wrong."""
     fields = _read(path) if path is not None else {}
@@ -77,7 +88,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _parsed(text: str, *, toml: bool, name: str) -> dict[str, Any]:
     try:
-        fields = tomllib.loads(text) if toml else yaml.safe_load(text)
+        fields = tomllib.loads(text) if toml else yaml.load(text, _EachKeyOnce)  # noqa: S506 - a SafeLoader
     except tomllib.TOMLDecodeError as error:
         raise BadOrder({name: f"is not TOML: {error}"}) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -1,7 +1,8 @@
 """What a node, an order or a row says is shown, never obeyed: not by rich, not by the terminal."""
 
+import sys
 from datetime import timedelta
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
@@ -10,7 +11,7 @@ from models.database import Database
 from models.fleet import Container, ContainerState
 from models.jobs import Begun
 from models.lifecycle import Cause, State
-from producers.cli import screen
+from producers.cli import main, screen
 from producers.cli.bars import Bars
 from tests.cli.conftest import Vzq
 from tests.factories import make_job, make_node
@@ -101,3 +102,23 @@ def test_a_length_of_time_is_shown_in_a_unit_that_fits(seconds: float, text: str
 def test_tables_fit_80_columns(vzq: Vzq, haunted: str) -> None:
     for command in (("job", "list"), ("job", "show", haunted), ("node", "list"), ("container", "list")):
         assert max(map(len, vzq(*command).stdout.splitlines())) <= 80
+
+
+def test_a_word_that_is_no_text_is_refused_before_anything_is_opened(
+    founded: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vzq", "job", "list", "--by", "ren\udce9"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "vzq: ren\\udce9: is no text in this terminal's encoding\n"
+
+
+def test_what_a_terminal_cannot_show_is_shown_as_an_escape(founded: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "argv", ["vzq", "plan", "add", "größe"])
+    with pytest.raises(SystemExit):
+        main()
+    screen.say("größe")
+    assert terminal.buffer.getvalue().endswith(b"gr\\xf6\\xdfe\n")  # type: ignore[attr-defined]

@@ -46,6 +46,11 @@ def test_a_failing_command_and_a_stopped_container_are_counted_apart(crowd: Crow
     assert {one["ctid"]: one["outcome"] for one in told["results"]} == dict.fromkeys(crowd.ctids, "ok") | {stopped: "not-running", failing: "failed"}
 
 
+def test_a_script_without_end_is_refused(crowd: Crowd) -> None:
+    done = vzq(crowd, "exec", "all", "--script", "/dev/zero")
+    assert (done.returncode, done.stderr[:12]) == (2, "vzq: script:"), done
+
+
 def test_a_script_from_a_file_streams_line_by_line(crowd: Crowd, tmp_path: Path) -> None:
     (tmp_path / "who.py").write_text("import os\nprint(os.path.basename(os.getcwd()))\n")
     done = vzq(crowd, "exec", "all", "--exclude", str(crowd.ctids[0]), "--script", str(tmp_path / "who.py"), "--interpreter", "python3", "--stream")

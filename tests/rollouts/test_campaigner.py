@@ -81,6 +81,9 @@ def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) ->
     house.end(*house.flying(rollout), outcome="failed")
     house.step()
     assert house.campaign(rollout).state == CampaignState.PAUSED
+    with pytest.raises(Refusal, match="1 of the first 1 failed, none may"), house.database.write() as session:
+        control.resume(session, control.find(session, rollout, writing=True), by="operator", because="", now=house.clock.now())
+    assert house.campaign(rollout).state == CampaignState.PAUSED
     with house.database.write() as session:
         campaign = control.find(session, rollout[-6:], writing=True)
         control.resume(session, campaign, more_failures=1, by="operator", because="known", now=house.clock.now())
@@ -388,7 +391,7 @@ def test_the_same_key_is_the_same_roll_out_and_another_one_is_refused(house: Hou
     house.containers(2)
     first = house.start(key="k")
     assert house.start(key="k") == first
-    with house.database.write() as session, pytest.raises(KeyReused, match="different: action"):
+    with house.database.write() as session, pytest.raises(KeyReused, match=r"was used for rollout \w+ .*different: action"):
         start(house.database, house.intake, session, make_spec("exit 1"), by="operator", key="k")
 
 

@@ -52,6 +52,7 @@ def test_yaml_and_json_are_read_too(tmp_path: Path) -> None:
         ("a.toml", "[selector", "is not TOML"),
         ("a.yaml", "{", "is neither TOML"),
         ("a.yaml", "- 1", "holds no specification"),
+        ("a.yaml", "budget:\n  failures: 1\n  rate: 1%\n  failures: 30\n", "failures: stands there twice, in line 2 or behind it"),
         ("a.yaml", "!!python/object/apply:os.system ['true']", "is neither TOML"),
         ("a.toml", "", "is missing"),
         ("a.toml", "selector = 4\n[action]\ndo = 'script'", "selector: is not a table of its own"),
