@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
@@ -17,8 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models.database import SchemaError
 from models.logs import configure
 from models.settings import Settings
-from producers.api.server import ApiServer, CannotServeError
-from producers.api.settings import ApiSettings
+from producers.api.settings import ApiSettings, CannotServeError
 from producers.bell import Alarm
 from producers.campaigns.campaigner import Campaigner
 from producers.campaigns.schedules import Scheduler
@@ -31,6 +30,9 @@ from producers.pruning import KeepSettings, Pruner
 from producers.twins import Quarantine
 from producers.webhooks.deliver import Deliverer
 from producers.webhooks.settings import WebhookSettings
+
+if TYPE_CHECKING:
+    from producers.api.server import ApiServer
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class Service:
 
     def __init__(self, house: House, registry: CollectorRegistry, settings: ApiSettings) -> None:
         self._house = house
-        self.api = ApiServer(house, settings) if settings.api else None
+        self.api = _api(house, settings) if settings.api else None
         self._stopping = threading.Event()
         self._alarm = Alarm(house.settings.redis)
         self._campaigns_alarm = Alarm(house.settings.redis)
@@ -176,6 +178,12 @@ def main() -> None:
     log.info("service_started", site=house.settings.site, metrics=server.server_port, api=service.api.url if service.api else "")
     service.run()
     log.info("service_stopped")
+
+
+def _api(house: House, settings: ApiSettings) -> "ApiServer":
+    from producers.api.server import ApiServer  # noqa: PLC0415 - half of what a service loads, and many serve no API
+
+    return ApiServer(house, settings)
 
 
 def _give_up(why: str) -> int:

@@ -9,17 +9,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from producers.api.app import create_app
-from producers.api.settings import ApiSettings
+from producers.api.settings import ApiSettings, CannotServeError
 from producers.house import House
 from producers.page.app import Front, create_page
 from producers.page.settings import PageSettings
 
 log = structlog.get_logger(__name__)
 LAST_REQUESTS_S = 5  # how long requests that are going on may take once it stops
-
-
-class CannotServeError(Exception):
-    """The port or the certificate cannot be used; says what to do."""
 
 
 class ApiServer:

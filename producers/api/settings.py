@@ -6,6 +6,10 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+class CannotServeError(Exception):
+    """The port or the certificate cannot be used; says what to do."""
+
+
 class ApiSettings(BaseSettings):
     """Where it listens, and how much it takes."""
 
