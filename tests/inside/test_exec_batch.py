@@ -36,10 +36,10 @@ def test_nobody_is_inside_any_more_when_it_has_ended(crowd: Crowd) -> None:
 
 
 def test_who_prints_too_much_or_takes_too_long_is_ended(crowd: Crowd) -> None:
-    flood, long = crowd.run("yes", output_max=2048, ctids=crowd.ctids[:1]), crowd.run("sleep 60", timeout_s=1, ctids=crowd.ctids[1:2])
+    flood, long = crowd.run("yes ä", output_max=2048, ctids=crowd.ctids[:1]), crowd.run("sleep 60", timeout_s=1, ctids=crowd.ctids[1:2])
     crowd.ended(flood, long)
     [flooded], [timed_out] = results(crowd, flood).values(), results(crowd, long).values()
-    assert (flooded.outcome, len(flooded.output)) == ("flooded", 2048)
+    assert (flooded.outcome, len(flooded.output.encode())) == ("flooded", 2048)  # bytes, not letters
     assert (timed_out.outcome, timed_out.code) == ("timed-out", 124)
 
 

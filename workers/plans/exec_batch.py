@@ -110,10 +110,10 @@ class Batch(Errand[ExecBatch]):
         body, at = (lines[-1] if int(words[2]) else b""), 0
         for line in lines[: int(words[2])]:
             ctid, took, out_size, err_size = (int(word) for word in line.split())
-            text, told = as_text(body[at : at + out_size]), as_text(body[at + out_size : at + out_size + err_size])
-            at += out_size + err_size
             flooded = out_size > self._order.output_max  # one byte more than is kept was asked for
-            text, ended = text[: self._order.output_max], inside.ended(told, flooded=flooded)
+            text, told = as_text(body[at : at + out_size - flooded]), as_text(body[at + out_size : at + out_size + err_size])
+            at += out_size + err_size
+            ended = inside.ended(told, flooded=flooded)
             yield ExecResult(
                 job_id=self._claim.job.id, ctid=ctid, outcome=ended.outcome, code=ended.code, why=ended.why,
                 output=text, seconds=took / 100, at=self._clock.now(),
