@@ -186,13 +186,13 @@ class VerbHouse:
         """Wait until the job is at this step."""
         async with asyncio.timeout(PATIENCE_S):
             while self.job(job_id).step != step:
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.01)
 
     async def until(self, job_id: str, state: State) -> None:
         """Wait until the job is in this state."""
         async with asyncio.timeout(PATIENCE_S):
             while self.job(job_id).state != state:
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.01)
 
     def hear(self, job_id: str, token: int) -> int:
         task = asyncio.create_task(self.runs.answer(job_id, token))
