@@ -1,6 +1,7 @@
 """The service process: dispatcher, periodic orders and meters, started and stopped in order. It never opens an SSH connection."""
 
-import gc
+import models.garbage  # noqa: F401, I001 - see there
+
 import os
 import signal
 import socket
@@ -156,7 +157,6 @@ class Service:
 def main() -> None:
     """Run the service until SIGTERM or SIGINT; exit 0 when it was asked to stop, 5 when it could not start."""
     configure()
-    gc.set_threshold(50_000, 20, 100)  # rows are many objects that die without cycles; by default every 700 of them are gone through
     own = ServiceSettings()
     house = open_house(Settings())
     registry = CollectorRegistry()

@@ -3,6 +3,8 @@
 While somebody is inside, no online migration of the container begins: freezing it would end his shell (facts §11).
 """
 
+import models.garbage  # noqa: F401, I001 - see there
+
 import argparse
 import asyncio
 import contextlib

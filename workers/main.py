@@ -1,9 +1,10 @@
 """The worker process: one loop that runs many jobs, one thread for commits, dramatiq's threads for the bells."""
 
+import models.garbage  # noqa: F401, I001 - see there
+
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import random
 import signal
@@ -240,7 +241,6 @@ def main() -> None:
     parser.add_argument("--solo", action="store_true", help=argparse.SUPPRESS)  # started by a worker itself (workers/solo.py)
     arguments = parser.parse_args()
     configure()
-    gc.set_threshold(50_000, 20, 100)  # rows are many objects that die without cycles; by default every 700 of them are gone through
     registry = CollectorRegistry()
     try:
         worker = WorkerProcess(settings, site=arguments.site, registry=registry, solo=arguments.solo)

@@ -5,7 +5,8 @@ refusals and faults into sentences and exit codes: 0 done, 1 the job failed, 2 b
 guard, 5 service, database or node not reachable, 130 interrupted.
 """
 
-import gc
+import models.garbage  # noqa: F401, I001 - see there
+
 import sys
 
 from producers.cli.menu import app
@@ -14,7 +15,6 @@ from producers.cli.screen import warn
 
 def main() -> None:
     """Run `vzq` with the arguments of this process."""
-    gc.set_threshold(50_000, 20, 100)  # what a command loads are many objects that stay; by default every 700 of them are gone through
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a terminal cannot show is no fault
     for word in sys.argv[1:]:

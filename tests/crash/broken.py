@@ -264,7 +264,7 @@ MUTANTS = (
     Mutant("a half-made container taken for a whole one", Build(runs=RunsWithoutClean), ("kill-command",), seconds=3.4),
     Mutant("messages without tokens", Build(claims=ClaimsForAnybody), ("old-bells",)),
     Mutant("no end of a lease", Build(claims=ClaimsForEver), ("freeze",)),
-    Mutant("no lease margin", Build(claims=ClaimsWithoutMargin), ("mute", "cut-off"), seconds=45.0, seeds=range(4), apart=8),
+    Mutant("no lease margin", Build(claims=ClaimsWithoutMargin), ("mute", "cut-off"), at=range(30, 60), seconds=45.0, seeds=range(4), apart=8),
     Mutant("a reservation released early", Build(runs=RunsThatFreeEarly), ("cancel",)),
     Mutant("publish before commit", Build(dispatcher=RingsBeforeCommit), ("old-bells",)),
     Mutant(

@@ -1,6 +1,7 @@
 """Many cases on all cores: each process has a ground of its own."""
 
-import gc
+import models.garbage  # noqa: F401, I001 - as the worker
+
 import multiprocessing
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ class Players:
 
     def __init__(self) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-        gc.set_threshold(50_000, 20, 100)  # as the worker: rows are many objects that die without cycles
         self._folder = tempfile.TemporaryDirectory(dir=QUICKEST if QUICKEST.is_dir() else None, prefix="vzq-crash-")
         self.ground: Ground = make_ground(Path(self._folder.name))
         self.points = cache(self._points)

@@ -10,10 +10,11 @@ import pytest
 from sqlmodel import col, select
 
 from models.campaigns import Campaign, Target
-from models.fleet import Container, ContainerState, Node
+from models.fleet import Container, ContainerState, Node, NodeState
 from models.lifecycle import State
 from models.orders import TerminateContainer
 from models.standing import Standing
+from producers.fleet import turn
 from tests.stories.place import Place
 
 VZQ = [sys.executable, "-m", "producers.cli"]
@@ -38,7 +39,9 @@ class Fleet(Place):
             rows = session.exec(select(Container).where(Container.state == ContainerState.PRESENT, Container.standing != Standing.TERMINATED)).all()
         for node in self.nodes:
             self.ctl(node.name, "clear")
-            self.vzq("node", "activate", node.name)
+            with self.house.database.write() as session:
+                row = session.get_one(Node, node.name)
+                turn(session, row, NodeState.ACTIVE, by="test", because="", now=self.house.clock.now())
         ends = [TerminateContainer(ctid=row.ctid, grace_hours=0.0) for row in rows]
         assert {job.state for job in self.ended(*self.order(*ends))} <= {State.DONE}
         self.until(self._nothing_there, "the purge of what was terminated")
