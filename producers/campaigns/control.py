@@ -52,7 +52,7 @@ def resume(session: Session, campaign: Campaign, *, more_failures: int = 0, by: 
         raise BadOrder({"more_failures": "a budget is not narrowed so; abort the campaign"})
     campaign.more_failures += more_failures
     if campaign.state == CampaignState.PAUSED and (spent := _spent(session, campaign)):
-        raise Refusal(f"{campaign.kind} {campaign.name}: its failure budget is used up ({spent}); allow more with --more-failures, or abort it")
+        raise Refusal(f"{campaign.kind} {campaign.name}: its failure budget is used up ({spent}); resume it with --more-failures, or abort it")
     more = f", {more_failures} more failures are allowed" if more_failures else ""
     why = f"resumed by {by}{more}{_for(because)}"
     event = _move(session, campaign, CampaignCause.RESUMED, "resume", by=by, because=because, now=now, why=why, more_failures=more_failures)
@@ -98,6 +98,7 @@ def _move(
 
 
 def _spent(session: Session, campaign: Campaign) -> str:
+    """Why its failure budget is used up; "" while it is not."""
     targets = session.exec(select(Target).where(Target.campaign_id == campaign.id)).all()
     return Book(SORTS[campaign.kind].rules(campaign), [seen(target) for target in targets]).used_up()
 

@@ -59,7 +59,6 @@ class Seen:
     vital: bool = False  # nothing goes on once it has failed, whatever the budget
 
 
-def seen(target: Target, hold: str = "") -> Seen:
+def seen(one: Target, hold: str = "") -> Seen:
     """A target as it is stored; `hold`: why it cannot be started now."""
-    one = target
     return Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, hold, vital=one.ctid is None)

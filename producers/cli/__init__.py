@@ -8,6 +8,7 @@ guard, 5 service, database or node not reachable, 130 interrupted.
 import models.garbage  # noqa: F401, I001 - see there
 
 import sys
+from io import TextIOWrapper
 
 from producers.cli.menu import app
 from producers.cli.screen import warn
@@ -16,7 +17,8 @@ from producers.cli.screen import warn
 def main() -> None:
     """Run `vzq` with the arguments of this process."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a terminal cannot show is no fault
+        if isinstance(stream, TextIOWrapper):  # None where it was closed
+            stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show is no fault
     for word in sys.argv[1:]:
         try:
             word.encode()
