@@ -22,7 +22,9 @@ from producers.rollouts.shapes import sheet_shape
 
 app = typer.Typer(no_args_is_help=True, help="Update many containers under one guard.")
 File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Specification, TOML or YAML; flags outrank it.", show_default=False)]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; exit 0 when done, 1 when aborted, 4 when stopped by its guard.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Follow it to its end; exit 0 when done, 1 when aborted or none ended well, 4 when stopped by its guard.")
+]
 Key = Annotated[str, typer.Option("--key", help="Your own name for this order; the same key and specification again is the same roll-out.")]
 KIND = CampaignKind.ROLLOUT
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from models.campaign_states import OPEN_OUTCOMES, CampaignCause, CampaignState, Outcome
-from models.campaigns import Campaign, CampaignEvent, Target
+from models.campaign_states import BAD, GOOD, OPEN_OUTCOMES, CampaignCause, CampaignState, Outcome
+from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
 from producers.campaigns.shapes import campaign_event_shape, campaign_shape
 from producers.cli.campaign_doors import Campaigns
 from producers.cli.screen import clock_time, json_line, say, short, warn
@@ -15,7 +15,7 @@ from producers.cli.screen import clock_time, json_line, say, short, warn
 LINE_EVERY_S = 2.0  # a line of counts, at most
 ETA_EVERY_S = 5.0
 EXITS = {CampaignState.DONE: 0, CampaignState.STOPPED: 4, CampaignState.PAUSED: 4, CampaignState.ABORTED: 1}
-STOPPED_BY_GUARD, NOT_REACHED = 4, 5
+FAILED, STOPPED_BY_GUARD, NOT_REACHED = 1, 4, 5
 
 
 class View(Protocol):
@@ -48,7 +48,12 @@ def follow(
     if not over:
         warn(f"not over after {timeout_s:.0f} s; it goes on: vzq rollout watch {short(campaign_id)}")
         return NOT_REACHED
-    return EXITS[campaign.state]
+    return FAILED if campaign.kind == CampaignKind.ROLLOUT and in_vain(campaign, told) else EXITS[campaign.state]
+
+
+def in_vain(campaign: Campaign, told: Mapping[Outcome, int]) -> bool:
+    """Within its budget, and yet it has reached nobody: of a few targets all may fail. No script is to go on behind that."""
+    return campaign.state == CampaignState.DONE and any(told.get(bad) for bad in BAD) and not any(told.get(good) for good in GOOD)
 
 
 def watch(

@@ -14,7 +14,7 @@ from producers.campaigns.control import find
 from producers.cli.campaign_doors import Here
 from producers.cli.rollout_bars import Bars
 from producers.cli.rollout_flags import FLAGS, fields_of
-from producers.cli.rollout_watch import Lines, in_words, watch
+from producers.cli.rollout_watch import Lines, follow, in_words, watch
 from producers.cli.selection import selector
 from producers.refusals import BadOrder
 from producers.rollouts.files import read_spec
@@ -118,6 +118,18 @@ def test_a_report_folds_equal_outputs_and_harms_nobody(house: House, capsys: pyt
     assert (over, campaign.state) == (True, "done")
     assert "finished: all 4 have ended" in capsys.readouterr().out
     assert in_words(told.counts) == "3 ok, 1 failed, 0 unreachable of 4"
+
+
+@pytest.mark.parametrize(("outcomes", "code"), [(["failed"], 1), (["ok"], 0), (["ok", "failed"], 0), (["skipped"], 0)])
+def test_a_roll_out_that_reached_nobody_does_not_end_with_0(house: House, outcomes: list[str], code: int) -> None:
+    house.containers(len(outcomes))
+    rollout = house.start(at_once={"all": 2, "per_node": 2})
+    house.step()
+    for job, outcome in zip(house.flying(rollout), outcomes, strict=True):
+        house.end(job, outcome=outcome)
+    house.step(2)
+    assert house.campaign(rollout).state == CampaignState.DONE
+    assert follow(Here(house.database), rollout, quiet=True, timeout_s=5) == code
 
 
 def test_bars_fit_the_screen_and_hide_no_outcome() -> None:
