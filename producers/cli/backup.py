@@ -32,12 +32,14 @@ def backup(
         with database.read() as session:
             now = database.now(session)
         target = file or Path.cwd()
-        if target.is_dir():
-            target /= f"vzq-{now:%Y%m%dT%H%M%SZ}.backup"
         try:
+            if target.is_dir():
+                target /= f"vzq-{now:%Y%m%dT%H%M%SZ}.backup"
             written = write_backup(database, target, keys=keys, progress=Progress())
         except CannotWrite as error:
             raise door.Unusable(str(error)) from None
+        except OSError as error:
+            raise door.Unusable(f"{target} cannot be written: {error.strerror}") from None
     header = written.header
     rows = sum(header.rows.values())
     if json:

@@ -11,8 +11,8 @@ from producers.findings import Repair, find, finding_shape, findings, rehearse, 
 from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="What is not as the books say, and the orders that mend it.")
-Id = Annotated[int, typer.Argument(metavar="ID", help="The finding's number.")]
-Ids = Annotated[int | None, typer.Argument(metavar="[ID]", help="The finding's number; or all of a kind with --all --kind.")]
+Id = Annotated[int, typer.Argument(metavar="ID", help="The finding's number.", min=1, max=2**62)]
+Ids = Annotated[int | None, typer.Argument(metavar="[ID]", help="The finding's number; or all of a kind with --all --kind.", min=1, max=2**62)]
 
 
 @app.command("list")

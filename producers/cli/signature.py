@@ -13,7 +13,7 @@ from producers.cli.signature_doors import signatures_known
 from producers.signatures import MOST
 
 app = typer.Typer(no_args_is_help=True, help="Answers of nodes that vzq does not know, grouped.")
-Id = Annotated[int, typer.Argument(metavar="ID", help="The signature's number.")]
+Id = Annotated[int, typer.Argument(metavar="ID", help="The signature's number.", min=1, max=2**62)]
 
 
 @app.command("list")

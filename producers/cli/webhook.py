@@ -114,7 +114,7 @@ def deliveries(
 @app.command()
 def redeliver(
     hook: Id,
-    number: Annotated[int, typer.Argument(metavar="DELIVERY", help="The delivery's number.", min=1)],
+    number: Annotated[int, typer.Argument(metavar="DELIVERY", help="The delivery's number.", min=1, max=2**62)],
     by: By = "",
     because: Because = "",
     json: Json = False,
@@ -128,7 +128,7 @@ def redeliver(
 @app.command()
 def replay(
     hook: Id,
-    number: Annotated[int, typer.Argument(metavar="EVENT", help="From this event number on.", min=1)],
+    number: Annotated[int, typer.Argument(metavar="EVENT", help="From this event number on.", min=1, max=2**62)],
     by: By = "",
     because: Because = "",
     json: Json = False,
