@@ -62,11 +62,7 @@ def migrate(
 def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: float | None, json: bool) -> int:
     """See the check through and tell what it found; the exit code."""
     try:
-        job = (
-            seen_through_there(order, key=key, because=because, timeout=timeout)
-            if elsewhere()
-            else seen_through(order, key=key, by=by, because=because, timeout=timeout)
-        )
+        job = seen_through(order, key=key, by=by, because=because, timeout=timeout)
     except Refusal as refusal:
         if json:
             as_json({"job": None, "state": "refused", "error": str(refusal), "refusals": [{"code": "refused", "why": str(refusal)}]})
@@ -91,8 +87,10 @@ def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: fl
     return REFUSED if refusals else 0
 
 
-def seen_through(order: Order, *, key: str, by: str, because: str, timeout: float | None = None) -> Job:
-    """The job of an order, at its end."""
+def seen_through(order: Order, *, key: str, by: str, because: str, timeout: float | None) -> Job:
+    """The job of an order, at its end or after so long; here, or on another host over its API."""
+    if elsewhere():
+        return _there(order, key=key, because=because, timeout=timeout)
     with door.house() as house:
         with house.database.write() as session:
             accepted = house.intake.submit(session, order, by=asker(by), because=because, key=key)
@@ -102,8 +100,7 @@ def seen_through(order: Order, *, key: str, by: str, because: str, timeout: floa
         return see_through(house.database, accepted.job.id, quiet=True, timeout_s=timeout)
 
 
-def seen_through_there(order: Order, *, key: str, because: str, timeout: float | None = None) -> Job:
-    """The same on another host, over its API."""
+def _there(order: Order, *, key: str, because: str, timeout: float | None) -> Job:
     from producers.cli.follow import Quiet  # noqa: PLC0415 - needs httpx
     from producers.cli.remote import api  # noqa: PLC0415
 

@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 
-from models.lifecycle import State
+from models.lifecycle import FINAL, State
 from models.orders import CheckUpdate
-from producers.cli.door import elsewhere
-from producers.cli.failures import FAILED
-from producers.cli.migrate import seen_through, seen_through_there
-from producers.cli.options import Because, By, Json, ordered
+from producers.cli.failures import FAILED, NOT_REACHED
+from producers.cli.migrate import seen_through
+from producers.cli.options import Because, By, Json, Timeout, ordered
 from producers.cli.screen import as_json, say, table, warn
 
 
@@ -19,14 +18,17 @@ def updates(
     security: Annotated[bool, typer.Option("--security", help="Only what its distribution calls a security update.")] = False,
     by: By = "",
     because: Because = "",
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Ask a container's package manager what would be upgraded; nothing is. Exit 1 where it cannot tell."""
     order = ordered(CheckUpdate, {"ctid": ctid, "action": {"do": "packages", "security_only": security}})
-    job = seen_through_there(order, key="", because=because) if elsewhere() else seen_through(order, key="", by=by, because=because)
+    job = seen_through(order, key="", by=by, because=because, timeout=timeout)
     told = job.result
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **told})
+    elif job.state not in FINAL | {State.STUCK}:
+        warn(f"container {ctid} was not asked in time, job {job.id} is {job.state}{': ' + job.error if job.error else ''}")
     elif job.state != State.DONE:
         warn(f"container {ctid} could not be asked: {job.error}")
     elif told["outcome"] in ("failed", "skipped"):
@@ -34,5 +36,7 @@ def updates(
     else:
         say(f"container {ctid} ({told['family']}): {told['why']}")
         table(("package", "version"), [line.split(" ", 2)[:2] for line in told["would"]], empty="")
+    if job.state not in FINAL | {State.STUCK}:
+        raise typer.Exit(NOT_REACHED)
     if job.state != State.DONE or told["outcome"] == "failed":
         raise typer.Exit(FAILED)

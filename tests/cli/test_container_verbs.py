@@ -94,3 +94,9 @@ def test_a_password_is_not_taken_from_the_command_line(vzq: Vzq, two: Database) 
 def test_no_grace_is_a_grace_of_nothing(vzq: Vzq, two: Database) -> None:
     assert vzq("container", "terminate", "101", "--grace-hours", "0").exit_code == 0
     assert orders_in(two)[0]["grace_hours"] == 0
+
+
+def test_what_would_be_upgraded_is_not_waited_for_longer_than_asked(vzq: Vzq, two: Database) -> None:
+    late = vzq("container", "updates", "101", "--timeout", "0")
+    assert (late.exit_code, "container 101 was not asked in time" in late.stderr) == (5, True), late
+    assert [order["kind"] for order in orders_in(two)] == ["check-update"]
