@@ -122,7 +122,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
     name = f"vzq_{next(NUMBERS)}"
-    _on_server(server, f"create database {name} template {template} strategy file_copy")
+    _on_server(server, f"create database {name} template {template}")
     yield _named(server, name)
     _on_server(server, f"drop database {name} with (force)")
 

@@ -92,7 +92,7 @@ def test_schemathesis_finds_nothing(lite: Api, tmp_path: Path, share: str) -> No
         session.merge(Beat(name="dispatcher", at=lite.house.clock.now().replace(year=2100)))  # else /readyz is right to say 503
     (tmp_path / "st.toml").write_text(CONFIG)
     program = Path(__file__).with_name("roomy_schemathesis.py")
-    examples = os.environ.get("VZQ_TEST_EXAMPLES", "2")
+    examples = os.environ.get("VZQ_TEST_EXAMPLES", "4")
     argv = [
         sys.executable, program, "--config-file", "st.toml", "run", f"{lite.url}/openapi.json", "--url", lite.url, "--checks", "all", "--no-color",
         "--max-examples", examples, "--seed", "1", "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure",

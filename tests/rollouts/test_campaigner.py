@@ -92,6 +92,17 @@ def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) ->
     assert house.counts(rollout) == {Outcome.OK: 3, Outcome.FAILED: 1}
 
 
+def test_one_that_another_version_wrote_can_be_paused_and_resumed(house: House) -> None:
+    house.containers(1)
+    rollout = house.start()
+    for act in (control.pause, control.resume):
+        with house.database.write() as session:
+            campaign = control.find(session, rollout, writing=True)
+            campaign.spec = {"version": 99}
+            act(session, campaign, by="operator", because="", now=house.clock.now())
+    assert house.campaign(rollout).state == CampaignState.RUNNING
+
+
 def test_a_paused_roll_out_holds_what_has_not_begun_and_says_so(house: House) -> None:
     house.containers(3)
     rollout = house.start(at_once={"all": 3, "per_node": 3}, budget=ROOMY)

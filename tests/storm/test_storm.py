@@ -5,7 +5,7 @@ import pytest
 from tests.storm.storm import Storm
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("storm")]
-SHORT_S = 15.0
+SHORT_S = 25.0
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
