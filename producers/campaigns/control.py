@@ -11,8 +11,7 @@ from models.campaign_states import CampaignCause, CampaignState, NoSuchTurn, Out
 from models.campaigns import Campaign, CampaignEvent, CampaignKind, Target
 from producers.audit import audit
 from producers.campaigns.book import Book
-from producers.campaigns.flight import lengthen
-from producers.campaigns.rules import seen
+from producers.campaigns.flight import lengthen, seen
 from producers.campaigns.sorts import SORTS
 from producers.refusals import BadOrder, Refusal
 

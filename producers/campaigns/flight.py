@@ -11,10 +11,16 @@ from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import FINAL, State
 from producers.audit import HOUSE
+from producers.campaigns.rules import Seen
 from producers.campaigns.sort import Sort
 from producers.jobs import cancel
 
 ENDED = [*sorted(FINAL), State.STUCK]
+
+
+def seen(one: Target, hold: str = "") -> Seen:
+    """A target as it is stored; `hold`: why it cannot be started now."""
+    return Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, hold, vital=one.ctid is None)
 
 
 def settle(session: Session, campaign: Campaign, sort: Sort, now: datetime) -> None:

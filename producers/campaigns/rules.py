@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from models.campaign_states import BAD, Outcome
-from models.campaigns import Target
 from models.windows import Window
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -57,8 +56,3 @@ class Seen:
     ended_at: datetime | None = None
     hold: str = ""  # why one that is not started cannot be started now
     vital: bool = False  # nothing goes on once it has failed, whatever the budget
-
-
-def seen(one: Target, hold: str = "") -> Seen:
-    """A target as it is stored; `hold`: why it cannot be started now."""
-    return Seen(one.place, one.wave, one.outcome, one.node, one.customer, one.labels, one.ended_at, hold, vital=one.ctid is None)

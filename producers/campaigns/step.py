@@ -13,9 +13,9 @@ from models.campaign_states import CampaignCause, CampaignState, Outcome
 from models.campaigns import Campaign, Target
 from models.database import Database
 from producers.campaigns.decision import Decision, Verdict, decide
-from producers.campaigns.flight import give_up, lengthen, settle, take_back
+from producers.campaigns.flight import give_up, lengthen, seen, settle, take_back
 from producers.campaigns.rest import rests
-from producers.campaigns.rules import Seen, seen
+from producers.campaigns.rules import Seen
 from producers.campaigns.sort import Sort, Unready
 from producers.intake import Intake
 from producers.refusals import Refusal

@@ -23,7 +23,7 @@ def add_acts(app: typer.Typer, kind: CampaignKind | None) -> None:
 
     @app.command()
     def watch(campaign: Id, timeout: Timeout = None, json: Json = False) -> None:
-        """Follow it live; exit 0 when done, 1 when aborted or none ended well, 4 when stopped by its guard. With --json one event a line."""
+        """Follow it live; exit 0 when done, 1 aborted (a roll-out also: none ended well), 4 stopped by its guard. With --json one event a line."""
         from producers.cli.rollout_watch import follow  # noqa: PLC0415 - only who waits needs it
 
         with campaigns() as known:

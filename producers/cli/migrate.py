@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from models.jobs import Job
-from models.lifecycle import FINAL, State
+from models.lifecycle import State
 from models.orders import CheckMigration, MigrateContainer, Order
 from producers.cli import complete, door
 from producers.cli.door import elsewhere
@@ -70,8 +70,8 @@ def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: fl
     refusals = job.result.get("refusals", [])
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **job.result})
-    elif job.state not in FINAL | {State.STUCK}:
-        warn(f"the check has not ended in time, job {job.id} is {job.state}{': ' + job.error if job.error else ''}")
+    elif late(job):
+        warn(f"the check has not ended in time, {late(job)}")
     elif job.state != State.DONE:
         warn(f"the check itself {job.state}: {job.error}")
     elif refusals:
@@ -80,7 +80,7 @@ def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: fl
             warn(f"  {found['code']}: {found['why']}")
     else:
         say(f"container {order.ctid} can be moved {order.mode} from {job.result['source']} to {job.result['target']}")
-    if job.state not in FINAL | {State.STUCK}:
+    if late(job):
         return NOT_REACHED
     if job.state != State.DONE:
         return FAILED
@@ -98,6 +98,11 @@ def seen_through(order: Order, *, key: str, by: str, because: str, timeout: floa
         from producers.cli.follow import see_through  # noqa: PLC0415 - only who waits needs it
 
         return see_through(house.database, accepted.job.id, quiet=True, timeout_s=timeout)
+
+
+def late(job: Job) -> str:
+    """How a job stands that was not waited for to its end; empty for one that has ended or waits for a person."""
+    return "" if job.ended or job.state == State.STUCK else f"job {job.id} is {job.state}{': ' + job.error if job.error else ''}"
 
 
 def _there(order: Order, *, key: str, because: str, timeout: float | None) -> Job:

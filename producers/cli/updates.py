@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from models.lifecycle import FINAL, State
+from models.lifecycle import State
 from models.orders import CheckUpdate
 from producers.cli.failures import FAILED, NOT_REACHED
-from producers.cli.migrate import seen_through
+from producers.cli.migrate import late, seen_through
 from producers.cli.options import Because, By, Json, Timeout, ordered
 from producers.cli.screen import as_json, say, table, warn
 
@@ -27,8 +27,8 @@ def updates(
     told = job.result
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **told})
-    elif job.state not in FINAL | {State.STUCK}:
-        warn(f"container {ctid} was not asked in time, job {job.id} is {job.state}{': ' + job.error if job.error else ''}")
+    elif late(job):
+        warn(f"container {ctid} was not asked in time, {late(job)}")
     elif job.state != State.DONE:
         warn(f"container {ctid} could not be asked: {job.error}")
     elif told["outcome"] in ("failed", "skipped"):
@@ -36,7 +36,7 @@ def updates(
     else:
         say(f"container {ctid} ({told['family']}): {told['why']}")
         table(("package", "version"), [line.split(" ", 2)[:2] for line in told["would"]], empty="")
-    if job.state not in FINAL | {State.STUCK}:
+    if late(job):
         raise typer.Exit(NOT_REACHED)
     if job.state != State.DONE or told["outcome"] == "failed":
         raise typer.Exit(FAILED)
