@@ -22,7 +22,7 @@ from workers.together import all_of
 
 log = structlog.get_logger(__name__)
 MOVE = "move"  # the step that is vzmigrate itself: the only one that is listened to while it runs
-LISTEN_S, LISTEN_SELDOM_S, SELDOMER = 1.0, 5.0, 1.25  # a copy that goes on for long is asked about less and less often
+LISTEN_S = 1.0  # so soon a cancel is heard; how often vzmigrate is asked about: Hearing.due
 
 
 class Hands:
@@ -102,12 +102,10 @@ class Hands:
         """Tell how far vzmigrate is, and end it where it was taken back and the container has noticed nothing yet."""
         counted = (self._preflight.used_bytes, self._preflight.container.disk_used_bytes)  # after a take-over only the latter is known
         hearing = Hearing(max((size for size in counted if size), default=None))
-        every, due = LISTEN_S, 0.0
         while True:
             await self.pause(timedelta(seconds=LISTEN_S))
-            if self.monotonic() < due and not self._taken_back():
+            if not (self._taken_back() or hearing.due(self.monotonic())):
                 continue
-            every, due = min(every * SELDOMER, LISTEN_SELDOM_S), self.monotonic() + every
             try:
                 heard = read_told(await self._source.ask(self._words.told()))
                 if heard.stage in HARMLESS and self._taken_back():

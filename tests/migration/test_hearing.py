@@ -50,3 +50,10 @@ def test_how_far_it_is_never_goes_back_nor_into_the_next_stage(sent: list[int], 
     far = [news[0] for stage in STAGES for much in (sent if stage == COPY else [0]) if (news := hearing.news(Heard(stage, much))) is not None]
     assert all(later >= sooner for sooner, later in pairwise(far))
     assert far[-1] <= 1
+
+
+def test_who_goes_on_for_long_is_asked_less_and_less_often() -> None:
+    hearing = Hearing(None)
+    asked = [second for second in range(1, 61) if hearing.due(second)]
+    apart = [later - sooner for sooner, later in pairwise(asked)]
+    assert (apart[0], apart[-1], apart) == (1, 5, sorted(apart))

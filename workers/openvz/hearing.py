@@ -9,6 +9,7 @@ from workers.openvz.vzmigrate import STAGES, stage_of
 COPY = "Syncing private"  # the stage of which the size is known: all files go
 TELLS_EACH = 0.1  # of the copy
 TELLS_EACH_BYTES = 1 << 30  # where nobody knows how much it is
+FIRST_S, SELDOM_S, SELDOMER = 1.0, 5.0, 1.25  # from one question to the next: each costs the node a dozen processes
 _HEAD = re.compile(r"vzq-mv1 told sent=(\d{1,18})\n")
 _MIB, _GIB = 1 << 20, 1 << 30
 
@@ -35,6 +36,14 @@ class Hearing:
         self._total = total_bytes
         self._stage = ""
         self._told_bytes = 0
+        self._every_s, self._due = FIRST_S, 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to ask, at `now` in seconds that only go forward: the longer it goes on, the less often."""
+        if now < self._due:
+            return False
+        self._due, self._every_s = now + self._every_s, min(self._every_s * SELDOMER, SELDOM_S)
+        return True
 
     def news(self, heard: Heard) -> tuple[float, str] | None:
         """How far the move is (0 to 1) and the sentence, where there is something new; never more than some ten sentences a stage."""
