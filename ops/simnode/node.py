@@ -111,6 +111,7 @@ class Node(Containers):
             "SHELL": "/bin/sh",
             "PATH": f"{self.bin_dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "VZQ_NODE_ROOT": str(self.sandbox.root),
+            "PERL_BADLANG": "0",  # the tools are Perl, which otherwise complains of a locale that this machine lacks
         }
 
     def command_line(self, pid: int) -> str:

@@ -1,7 +1,7 @@
 """The programs a simulated node and its containers have on PATH: thin clients of the simulator, and small sh stubs."""
 
 import os
-import sys
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ops.simnode.containers import Containers
     from ops.simnode.node import Node
 
-LONGEST_INTERPRETER = 120  # the kernel reads 127 bytes of a script's first line, newer ones 255
+SENDMSG, SENDMSG_ELSEWHERE = {"x86_64": 46}, 211  # numbers of that system call; all younger architectures share one (asm-generic/unistd.h)
 
 TOOLS: dict[str, "Tool"] = {
     "vzctl": vzctl.vzctl,
@@ -103,12 +103,15 @@ def tool_named(name: str) -> "Tool | None":
 
 
 @cache
-def _client(socket_name: str) -> str:
-    python = os.path.realpath(sys.executable)  # not the virtualenv's: that start is slower
-    if len(python) > LONGEST_INTERPRETER or " " in python:
-        raise ValueError(f"the kernel cannot start scripts by {python!r}: use a Python whose path is shorter and has no blanks")
-    text = Path(__file__).with_name("client.py").read_text().replace("@SOCKET@", socket_name)
-    return f"#!{python} -IS\n{text}"
+def _client(socket_name: str, *, place: str = "") -> str:
+    perl = shutil.which("perl")
+    if perl is None:
+        raise ValueError("the tools of simulated nodes are small Perl programs: install perl (on Debian: apt install perl-base)")
+    fields = {"PERL": perl, "SOCKET": socket_name, "SENDMSG": SENDMSG.get(os.uname().machine, SENDMSG_ELSEWHERE), "PLACE": place}
+    text = Path(__file__).with_name("client.pl").read_text()
+    for name, value in fields.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text
 
 
 def _write(path: Path, text: str) -> None:
@@ -136,7 +139,7 @@ def install_on_node(node: "Node") -> None:
     _write_or_drop(node.bin_dir / "date", DATE.replace("OFFSET", f"{flavour.clock_offset_s:.0f}"), there=bool(flavour.clock_offset_s))
     for name in INSIDE:
         _write(shared / name, _client(node.socket_name))
-    _write(shared / "df", _client(node.socket_name).replace("words = own_words()", 'words = own_words(); words[0] += b"-inside"', 1))
+    _write(shared / "df", _client(node.socket_name, place="-inside"))
     (shared / "managed").mkdir(exist_ok=True)
     for name in MANAGED:
         _write(shared / "managed" / name, _client(node.socket_name))

@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.simnode.contract import running
 from tests.simnode.labs import bash, node_in
 
@@ -62,6 +64,13 @@ async def test_the_simulator_costs_little_beside_its_client(tmp_path: Path):
         began, before = time.process_time(), 50
         for _ in range(before):
             process = await asyncio.create_subprocess_exec(node.node.bin_dir / "vzctl", "status", "1", stdout=-3, stderr=-3)
-            await process.wait()
+            assert await process.wait() == 0
         assert (time.process_time() - began) / before < 0.02  # this process's own work: starting the client and answering it
         assert os.getpid() not in node.node.calls.running
+
+
+async def test_without_perl_a_lab_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ops.simnode.tools.shutil.which", lambda _name: None)
+    with pytest.raises(ValueError, match="install perl"):
+        async with node_in(tmp_path / "lab"):
+            pass
