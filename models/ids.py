@@ -1,4 +1,4 @@
-"""Names of jobs: ULIDs, which sort by time and are never used twice, not even after the database was restored."""
+"""Names of jobs: ULIDs, which sort by time and are never used twice, not even after the database was restored; how high rows are numbered."""
 
 import random
 import threading
@@ -7,6 +7,8 @@ from datetime import datetime
 from ulid import ULID
 
 from models.clock import Clock
+
+HIGHEST_NUMBER = 2**62  # of an event, finding, signature or delivery that is asked for; either database can hold it
 
 
 class JobIds:

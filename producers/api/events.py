@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
 from models.house import PRUNED, Counter
+from models.ids import HIGHEST_NUMBER
 from models.jobs import Event, Job
 from producers.api import answers
 from producers.api.gate import Reader, TheHouse
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["events"])
 LOOK_S = 0.25
 BEAT_S = 15.0  # a comment line, so that proxies and readers know that the stream lives
 AT_ONCE = 500
-Number = Annotated[int, Query(ge=0, le=2**62, description="Only events after this number.")]
+Number = Annotated[int, Query(ge=0, le=HIGHEST_NUMBER, description="Only events after this number.")]
 Gaps = Annotated[bool, Query(description="Give what is left where events have been pruned (else 410); a stream says so by an event `pruned`.")]
 LastId = Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$", description="As `after`; what an EventSource sends when it comes back.")]
 STREAM: dict[int | str, dict[str, Any]] = {

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
 
+from models.ids import HIGHEST_NUMBER
+
 JOB_ID = "[0-9A-Za-z]{26}"
 NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
 
@@ -32,4 +34,4 @@ NodeName = Annotated[str, Path(pattern=NAME, description="The node's name.")]
 PlanName = Annotated[str, Path(pattern=NAME, description="The plan's name.")]
 PoolName = Annotated[str, Path(pattern=NAME, description="The pool's name.")]
 TokenName = Annotated[str, Path(pattern=NAME, description="The token's name.")]
-FindingId = Annotated[int, Path(ge=1, le=2**62, description="The finding's number.")]
+FindingId = Annotated[int, Path(ge=1, le=HIGHEST_NUMBER, description="The finding's number.")]

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from models.ids import HIGHEST_NUMBER
 from models.signatures import Signature
 from producers.api import house_answers as answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
@@ -15,7 +16,7 @@ from producers.api.tags import TAGGED, tagged
 from producers.signatures import MOST, settle, signature_shape, signatures, told, told_shape
 
 router = APIRouter(prefix="/v1", tags=["signatures"])
-Number = Annotated[int, Path(ge=1, le=2**62, description="The signature's number.")]
+Number = Annotated[int, Path(ge=1, le=HIGHEST_NUMBER, description="The signature's number.")]
 
 
 class Signatures(BaseModel):

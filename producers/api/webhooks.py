@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
 from models.hooks import Webhook
-from models.ids import JobIds
+from models.ids import HIGHEST_NUMBER, JobIds
 from models.whitelist import Word
 from producers.api.bulk import PLAIN
 from producers.api.gate import Admin, TheHouse, unbound
@@ -29,7 +29,7 @@ from producers.webhooks.trouble import troubles
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 HookId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{26}$", description="The webhook's id.")]
 Because = Annotated[str, Query(max_length=500, pattern=PLAIN, description="Why, in your own words; kept in the audit.")]
-Number = Annotated[int, Path(ge=1, le=2**62, description="The delivery's id.")]
+Number = Annotated[int, Path(ge=1, le=HIGHEST_NUMBER, description="The delivery's id.")]
 
 
 class NewWebhook(BaseModel):
@@ -141,7 +141,7 @@ async def replay_webhook(
     house: TheHouse,
     caller: Admin,
     hook_id: HookId,
-    number: Annotated[int, Query(ge=1, le=2**62, description="From this event number on.")],
+    number: Annotated[int, Query(ge=1, le=HIGHEST_NUMBER, description="From this event number on.")],
     because: Because = "",
 ) -> Response:
     """Send everything from an event number on once more, under the same sequence numbers."""

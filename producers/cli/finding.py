@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from models.ids import HIGHEST_NUMBER
 from producers.cli import door
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker
 from producers.cli.screen import as_json, clock_time, facts, say, short, span, table
@@ -11,8 +12,8 @@ from producers.findings import Repair, find, finding_shape, findings, rehearse, 
 from producers.refusals import BadOrder
 
 app = typer.Typer(no_args_is_help=True, help="What is not as the books say, and the orders that mend it.")
-Id = Annotated[int, typer.Argument(metavar="ID", help="The finding's number.", min=1, max=2**62)]
-Ids = Annotated[int | None, typer.Argument(metavar="[ID]", help="The finding's number; or all of a kind with --all --kind.", min=1, max=2**62)]
+Id = Annotated[int, typer.Argument(metavar="ID", help="The finding's number.", min=1, max=HIGHEST_NUMBER)]
+Ids = Annotated[int | None, typer.Argument(metavar="[ID]", help="The finding's number; or all with --all --kind.", min=1, max=HIGHEST_NUMBER)]
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from models.ids import HIGHEST_NUMBER
 from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker
 from producers.cli.rows import moment
@@ -13,7 +14,7 @@ from producers.cli.signature_doors import signatures_known
 from producers.signatures import MOST
 
 app = typer.Typer(no_args_is_help=True, help="Answers of nodes that vzq does not know, grouped.")
-Id = Annotated[int, typer.Argument(metavar="ID", help="The signature's number.", min=1, max=2**62)]
+Id = Annotated[int, typer.Argument(metavar="ID", help="The signature's number.", min=1, max=HIGHEST_NUMBER)]
 
 
 @app.command("list")

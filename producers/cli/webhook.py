@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from models.ids import HIGHEST_NUMBER
 from producers.cli.failures import FAILED, NOT_REACHED
 from producers.cli.options import Because, By, Json
 from producers.cli.rows import Shape
@@ -114,7 +115,7 @@ def deliveries(
 @app.command()
 def redeliver(
     hook: Id,
-    number: Annotated[int, typer.Argument(metavar="DELIVERY", help="The delivery's number.", min=1, max=2**62)],
+    number: Annotated[int, typer.Argument(metavar="DELIVERY", help="The delivery's number.", min=1, max=HIGHEST_NUMBER)],
     by: By = "",
     because: Because = "",
     json: Json = False,
@@ -128,7 +129,7 @@ def redeliver(
 @app.command()
 def replay(
     hook: Id,
-    number: Annotated[int, typer.Argument(metavar="EVENT", help="From this event number on.", min=1, max=2**62)],
+    number: Annotated[int, typer.Argument(metavar="EVENT", help="From this event number on.", min=1, max=HIGHEST_NUMBER)],
     by: By = "",
     because: Because = "",
     json: Json = False,
