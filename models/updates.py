@@ -9,6 +9,7 @@ from models.spans import SomeTime, Span, wanted
 from models.whitelist import sendable
 
 LONGEST_SCRIPT = 65_536  # it travels in every order; what is longer belongs on a server of its own
+LONGEST_COMMAND = 131_072  # of an exec: it travels once a node
 
 
 class Part(BaseModel):

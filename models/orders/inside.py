@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from models.orders.asked import Asked
 from models.orders.verbs import Verbal
-from models.updates import Manner, Packages
+from models.updates import LONGEST_COMMAND, Manner, Packages
 from models.whitelist import CtId, Word, sendable
 
 
@@ -16,7 +16,7 @@ class ExecBatch(Asked):
     kind: Literal["exec-batch"] = "exec-batch"
     node: Word
     ctids: tuple[CtId, ...] = Field(min_length=1, max_length=2000, description="The containers; all on this node.")
-    script: str = Field(min_length=1, max_length=131_072, description="What is run in each. It is kept with the job: put no secret into it.")
+    script: str = Field(min_length=1, max_length=LONGEST_COMMAND, description="What is run in each. It is kept with the job: put no secret into it.")
     interpreter: Literal["sh", "bash", "python3", "perl"] = Field("sh", description="What runs the script; it must be in the container.")
     arguments: tuple[Annotated[str, Field(max_length=4096)], ...] = Field((), max_length=64, description="$1, $2 … of the script.")
     timeout_s: int = Field(600, strict=True, ge=1, le=86_400, description="In each container; then it is ended there, outcome timed-out.")

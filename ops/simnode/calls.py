@@ -128,9 +128,9 @@ class CallServer:
 
     async def close(self) -> None:
         """Stop listening and let every running call die where it is."""
+        await self.drop_all()  # first: a socket that is closed while somebody still waits for it silences the next one of its number
         if self._socket:
             self._socket.close()
-        await self.drop_all()
 
     async def drop_all(self) -> None:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -193,7 +193,7 @@ class CallServer:
         finally:
             watch.cancel()
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await asyncio.gather(work, watch, return_exceptions=True)
             self.running.pop(call.pid, None)
 
     async def _work(self, call: Call) -> None:

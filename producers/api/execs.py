@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from models.inside import ExecResult
 from models.rollouts import Selector
+from models.updates import LONGEST_COMMAND
 from producers.api import answers
 from producers.api.gate import Operator, Reader, TheHouse, unbound
 from producers.api.orders import Because, Key
@@ -27,7 +28,7 @@ class Exec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     selector: Selector
-    script: str = Field(min_length=1, max_length=131_072, pattern=r"^[^\x00]*$", description="It is kept with the jobs: put no secret into it.")
+    script: str = Field(min_length=1, max_length=LONGEST_COMMAND, pattern=r"^[^\x00]*$", description="Kept with the jobs: put no secret into it.")
     interpreter: Literal["sh", "bash", "python3", "perl"] = "sh"
     arguments: tuple[Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")], ...] = Field((), max_length=64)
     timeout_s: int = Field(600, strict=True, ge=1, le=86_400, description="In each container; then it is ended there.")

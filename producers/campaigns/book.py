@@ -27,12 +27,16 @@ class Book:
 
     # -- the budget ------------------------------------------------------------------------------------------
 
+    def lost(self) -> str:
+        """A failure after which no allowance lets it go on; "" where there is none."""
+        lost = next((target for target in self._ended if target.vital and target.outcome in self.rules.budget.counts), None)
+        return f"node {lost.node}: {lost.outcome}" if lost is not None else ""
+
     def used_up(self) -> str:
         """Why the budget is used up; "" while it is not."""
         budget = self.rules.budget
-        lost = next((target for target in self._ended if target.vital and target.outcome in budget.counts), None)
-        if lost is not None:
-            return f"node {lost.node}: {lost.outcome}; no other is touched until a person has looked"
+        if lost := self.lost():
+            return f"{lost}; no other is touched until a person has looked"
         allowed = self._allowed(self._reckoned)
         if allowed is not None and self._failed > allowed:
             return f"{self._failed} of the first {self._reckoned} failed, {_at_most(allowed)}"

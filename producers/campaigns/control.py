@@ -50,8 +50,8 @@ def resume(session: Session, campaign: Campaign, *, more_failures: int = 0, by: 
     if more_failures < 0:
         raise BadOrder({"more_failures": "a budget is not narrowed so; abort the campaign"})
     campaign.more_failures += more_failures
-    if campaign.state == CampaignState.PAUSED and (spent := _spent(session, campaign)):
-        raise Refusal(f"{campaign.kind} {campaign.name}: its failure budget is used up ({spent}); resume it with --more-failures, or abort it")
+    if campaign.state == CampaignState.PAUSED:
+        _can_go_on(session, campaign)
     more = f", {more_failures} more failures are allowed" if more_failures else ""
     why = f"resumed by {by}{more}{_for(because)}"
     event = _move(session, campaign, CampaignCause.RESUMED, "resume", by=by, because=because, now=now, why=why, more_failures=more_failures)
@@ -96,14 +96,19 @@ def _move(
     return event
 
 
-def _spent(session: Session, campaign: Campaign) -> str:
-    """Why its failure budget is used up; "" while it is not."""
+def _can_go_on(session: Session, campaign: Campaign) -> None:
+    """Raises Refusal where its guard would pause or stop it at once."""
     try:
         rules = SORTS[campaign.kind].rules(campaign)
     except ValueError:  # another version wrote it; the campaigner lays it aside and says so
-        return ""
+        return
     targets = session.exec(select(Target).where(Target.campaign_id == campaign.id)).all()
-    return Book(rules, [seen(target) for target in targets]).used_up()
+    book = Book(rules, [seen(target) for target in targets])
+    which = f"{campaign.kind} {campaign.name}"
+    if lost := book.lost():
+        raise Refusal(f"{which} cannot go on ({lost}); look at that node, abort this, then order it anew for the nodes that are left")
+    if spent := book.used_up():
+        raise Refusal(f"{which}: its failure budget is used up ({spent}); resume it with --more-failures, or abort it")
 
 
 def _written(session: Session, campaign: Campaign, *, writing: bool) -> Campaign:

@@ -72,7 +72,11 @@ def _start(book: Book, now: datetime, running_since: datetime) -> Decision:
         return _or_stalled(Decision(Verdict.WAIT, f"{before} of an earlier wave are in flight"), book, now, running_since)
     soaked = book.soaked(wave)
     if soaked is not None and soaked > now:
-        return Decision(Verdict.WAIT, f"wave {wave} begins after the soak, at {_local(soaked, book.rules.zone)}", until=soaked)
+        return Decision(
+            Verdict.WAIT,
+            f"wave {wave} begins after the soak, at {_local(soaked, book.rules.zone, seconds=True)}",
+            until=soaked,
+        )
     start = tuple(book.startable(wave))
     if start:
         return Decision(Verdict.GO, start=start)
@@ -90,8 +94,8 @@ def _or_stalled(wait: Decision, book: Book, now: datetime, running_since: dateti
     return Decision(Verdict.PAUSE if book.rules.budget.pauses else Verdict.STOP, why, stalled=True)
 
 
-def _local(at: datetime | None, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}" if at else "never"
+def _local(at: datetime | None, zone: ZoneInfo, *, seconds: bool = False) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M{':%S' if seconds else ''}} {zone.key}" if at else "never"
 
 
 def _span(length: timedelta) -> str:

@@ -7,6 +7,7 @@ guard, 5 service, database or node not reachable, 130 interrupted.
 
 import models.garbage  # noqa: F401, I001 - see there
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -19,6 +20,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # None where it was closed
             stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show is no fault
+    if sys.stdin is None:  # closed by whoever called
+        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - for as long as we live
     for word in sys.argv[1:]:
         try:
             word.encode()

@@ -22,7 +22,7 @@ MOST = 200
 By = Annotated[str, typer.Option("--by", help="Only what this token or person did.", show_default=False)]
 Action = Annotated[str, typer.Option("--action", help='Only this, e.g. "job cancel".', show_default=False)]
 Subject = Annotated[str, typer.Option("--subject", metavar="WHAT", help="Only what was done to this, e.g. job:01JD…, node:n1.", show_default=False)]
-Days = Annotated[float | None, typer.Option("--days", min=0, help="Only the last days.", show_default=False)]
+Days = Annotated[float | None, typer.Option("--days", min=0, max=36_500, help="Only the last days.", show_default=False)]
 
 
 class Kept(Protocol):

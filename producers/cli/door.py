@@ -95,10 +95,17 @@ def shown_url() -> str:
         return "(unreadable URL)"
 
 
+def _there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a name that no disk holds
+        return False
+
+
 def _prepare(opened: Database) -> None:
     """The house must be there, and have this program's schema; raises Unusable."""
     file = opened.engine.url.database if opened.on_sqlite else None
-    if file is not None and not Path(file).exists():
+    if file is not None and not _there(Path(file)):
         raise Unusable(f"no house here: there is no {file}; `vzq up` makes one (`vzq upgrade` only its database), or correct --state or VZQ_STATE")
     try:
         opened.check_schema()

@@ -12,7 +12,7 @@ import typer
 
 from models.inside import ExecResult
 from models.rollouts import AtOnce, RolloutSpec, Selector
-from models.updates import LONGEST_SCRIPT, Script
+from models.updates import LONGEST_COMMAND, Script
 from producers.cli.doors import Who
 from producers.cli.exec_doors import Execs, execs
 from producers.cli.options import Because, By, Json, asker
@@ -89,7 +89,7 @@ def _command(words: Sequence[str], script: Path | None, interpreter: str, timeou
     if script is not None:
         try:
             with sys.stdin if str(script) == "-" else script.open() as opened:
-                text = opened.read(LONGEST_SCRIPT + 1)
+                text = opened.read(LONGEST_COMMAND + 1)
         except (OSError, UnicodeDecodeError) as error:
             raise BadOrder({"--script": f"{script} cannot be read: {error}"}) from None
         return Command(text, interpreter, timeout_s=timeout, output_max=output_max, at_once=at_once)

@@ -1,5 +1,6 @@
 """Which commands there are and where each lives; the module of a command is loaded when it is called, not before."""
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+UNWRITTEN = 5
 READER_GONE = 141  # as a shell tells of a program that SIGPIPE has ended
 DAILY, HOUSE = "Orders, jobs, fleet", "The house itself"
 
@@ -94,6 +97,10 @@ class Menu(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(READER_GONE) from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # a file that is opened has a name
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                print(f"vzq: the output cannot be written ({error.strerror}); whatever was ordered is", file=sys.stderr)
+                raise typer.Exit(UNWRITTEN) from None
             from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
 
             code = report(error)

@@ -12,7 +12,7 @@ from producers.cli.door import elsewhere
 from producers.cli.failures import FAILED, NOT_REACHED, REFUSED
 from producers.cli.options import Because, By, Json, Timeout, Wait, asker, ordered
 from producers.cli.order import place_one
-from producers.cli.screen import as_json, say, warn
+from producers.cli.screen import as_json, say, short, warn
 from producers.refusals import BadOrder, Refusal
 
 NAMES = {"ctid": "CTID", "to": "NODE", "budget_s": "--budget"}  # of fields that are called otherwise on the command line
@@ -44,6 +44,8 @@ def migrate(
     for word, given_text in (("NODE", node), ("--window", window), ("--zone", zone)):
         if given_text is not None and not given_text.strip():
             raise BadOrder({word: "is empty; leave it out if you mean that"})  # an unset variable in a script begins no other move
+    if zone is not None and window is None:
+        raise BadOrder({"--zone": "is that of a --window; give both or none"})
     if over_budget and not because.strip():
         raise BadOrder({"--over-budget": "goes only with a reason; say it with --because"})
     modes = [mode for mode, given in (("online", online), ("offline", offline), ("online-else-offline", either)) if given]
@@ -71,7 +73,7 @@ def _look(order: CheckMigration, *, key: str, by: str, because: str, timeout: fl
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **job.result})
     elif late(job):
-        warn(f"the check has not ended in time, {late(job)}")
+        warn(f"the check has not ended in time: {late(job)}")
     elif job.state != State.DONE:
         warn(f"the check itself {job.state}: {job.error}")
     elif refusals:
@@ -102,7 +104,9 @@ def seen_through(order: Order, *, key: str, by: str, because: str, timeout: floa
 
 def late(job: Job) -> str:
     """How a job stands that was not waited for to its end; empty for one that has ended or waits for a person."""
-    return "" if job.ended or job.state == State.STUCK else f"job {job.id} is {job.state}{': ' + job.error if job.error else ''}"
+    if job.ended or job.state == State.STUCK:
+        return ""
+    return f"job {job.id} is {job.state}{': ' + job.error if job.error else ''}; it goes on: vzq job show {short(job.id)}"
 
 
 def _there(order: Order, *, key: str, because: str, timeout: float | None) -> Job:

@@ -16,7 +16,7 @@ from producers.cli.options import Because, By, Json, asker
 from producers.cli.rollout_doors import Rollouts, acting_on_rollouts, rollouts_known
 from producers.cli.rollout_flags import specified, with_flags
 from producers.cli.rollout_sheet import rules, targets_of
-from producers.cli.screen import as_json, clock_time, say, short, table
+from producers.cli.screen import as_json, clock_time, say, short, table, warn
 from producers.refusals import BadOrder
 from producers.rollouts.shapes import sheet_shape
 
@@ -67,7 +67,10 @@ def start_(
             told = {name: value for name, value in sheet_shape(sheet).items() if name != "targets"}
             as_json(begun.shape | {"replay": begun.replay, "plan": told})
         elif not json:
-            rules(sheet)
+            if begun.replay:
+                warn(f"key {key}: this roll-out was begun before; it is {begun.campaign.state}")
+            else:
+                rules(sheet)
             say(begun.campaign.id)
         if wait:
             _follow(known, begun.campaign, json=json)

@@ -43,17 +43,22 @@ def follow(
     told = known.counts(campaign_id)
     if not json:
         say(f"{campaign.state}: {in_words(told)}" + (f"; {campaign.why}" if campaign.why and campaign.state != CampaignState.DONE else ""))
-    elif quiet:
+    else:
         json_line(campaign_shape(campaign, told))
     if not over:
         warn(f"not over after {timeout_s:.0f} s; it goes on: vzq rollout watch {short(campaign_id)}")
         return NOT_REACHED
-    return FAILED if campaign.kind == CampaignKind.ROLLOUT and in_vain(campaign, told) else EXITS[campaign.state]
+    return _exit_code(campaign, told)
 
 
-def in_vain(campaign: Campaign, told: Mapping[Outcome, int]) -> bool:
-    """Within its budget, and yet it has reached nobody: of a few targets all may fail. No script is to go on behind that."""
-    return campaign.state == CampaignState.DONE and any(told.get(bad) for bad in BAD) and not any(told.get(good) for good in GOOD)
+def _exit_code(campaign: Campaign, told: Mapping[Outcome, int]) -> int:
+    """Also within its budget a roll-out may have reached nobody, and a relocation left some where they were: no script is to go on behind that."""
+    if campaign.state == CampaignState.DONE and any(told.get(bad) for bad in BAD):
+        if campaign.kind != CampaignKind.ROLLOUT:
+            return STOPPED_BY_GUARD
+        if not any(told.get(good) for good in GOOD):
+            return FAILED
+    return EXITS[campaign.state]
 
 
 def watch(

@@ -11,6 +11,8 @@ from producers.cli.migrate import late, seen_through
 from producers.cli.options import Because, By, Json, Timeout, ordered
 from producers.cli.screen import as_json, say, table, warn
 
+UNTOLD = frozenset({"failed", "skipped"})  # its package manager could not be asked
+
 
 def updates(
     ctid: Annotated[int, typer.Argument(metavar="CTID", help="The container's id.", min=101)],
@@ -28,15 +30,16 @@ def updates(
     if json:
         as_json({"job": job.id, "state": str(job.state), "error": job.error, **told})
     elif late(job):
-        warn(f"container {ctid} was not asked in time, {late(job)}")
+        warn(f"container {ctid} has not answered in time: {late(job)}")
     elif job.state != State.DONE:
         warn(f"container {ctid} could not be asked: {job.error}")
-    elif told["outcome"] in ("failed", "skipped"):
+    elif told["outcome"] in UNTOLD:
         warn(f"container {ctid}: {told['why']}")
     else:
         say(f"container {ctid} ({told['family']}): {told['why']}")
-        table(("package", "version"), [line.split(" ", 2)[:2] for line in told["would"]], empty="")
+        if told["would"]:
+            table(("package", "version"), [line.split(" ", 2)[:2] for line in told["would"]], empty="")
     if late(job):
         raise typer.Exit(NOT_REACHED)
-    if job.state != State.DONE or told["outcome"] == "failed":
+    if job.state != State.DONE or told["outcome"] in UNTOLD:
         raise typer.Exit(FAILED)

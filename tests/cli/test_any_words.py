@@ -19,6 +19,13 @@ WORDS = (
     "[]", "ä", "a\nb", "\u202e", "x" * 3000, "../../x", "null", "1001 1002", "2026-11", "2026-13-01", "00:00-00:00", "mon 25:00-26:00", "10.0.0.1",
     "::1", "10.0.0.0/99", "01M8FV6VSCZRBT27A5K8QSF3AA", "ZZZZZZ",
 )  # fmt: skip
+HUGE = "9" * 30  # more than a column holds
+FELL_OVER = (
+    ("finding", "show", HUGE), ("finding", "repair", HUGE), ("signature", "show", HUGE), ("signature", "settle", HUGE),
+    ("webhook", "redeliver", HUGE), ("webhook", "replay", "h1", HUGE), ("audit", "--days", "1e309"), ("audit", "--days", "nan"),
+    ("audit", "--days", "1000000"), ("backup", "x" * 300), ("backup", ""), ("--state", "/tmp/" + "x" * 300, "job", "list"),
+    ("migrate", "1001", "n1", "--zone", "Europe/Berlin"), ("exec", "all", "--script", ""),
+)  # fmt: skip
 
 
 def commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -50,6 +57,16 @@ def drawn(rng: random.Random, command: Any) -> list[str]:
 def inhabited(database: Database) -> None:
     with database.write() as session:
         session.add_all([make_node("n1"), make_plan("small"), make_pool()])
+
+
+@pytest.mark.usefixtures("inhabited")
+@pytest.mark.parametrize("words", FELL_OVER, ids=lambda words: " ".join(words)[:40])
+def test_words_that_once_made_one_fall_over_are_refused(vzq: Vzq, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = vzq(*words, given="")
+    assert done.exit_code in {2, 5}, done
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert not list(tmp_path.glob("*.backup"))
 
 
 @pytest.mark.usefixtures("inhabited")

@@ -98,5 +98,5 @@ def test_no_grace_is_a_grace_of_nothing(vzq: Vzq, two: Database) -> None:
 
 def test_what_would_be_upgraded_is_not_waited_for_longer_than_asked(vzq: Vzq, two: Database) -> None:
     late = vzq("container", "updates", "101", "--timeout", "0")
-    assert (late.exit_code, "container 101 was not asked in time" in late.stderr) == (5, True), late
+    assert (late.exit_code, "container 101 has not answered in time" in late.stderr) == (5, True), late
     assert [order["kind"] for order in orders_in(two)] == ["check-update"]

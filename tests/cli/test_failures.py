@@ -208,3 +208,16 @@ def test_listing_an_empty_house_is_quick_enough_for_a_person(founded: Path) -> N
     begun = time.monotonic()
     assert vzq_process("job", "list", "--json").stdout == "[]\n"
     assert time.monotonic() - begun < 10  # some 0.7 s on a quiet machine; this only tells that nothing waits for a time-out
+
+
+def test_output_that_a_full_disk_does_not_take_is_a_sentence(founded: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*VZQ, "node", "list"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (5, "vzq: the output cannot be written (No space left on device); whatever was ordered is\n")
+
+
+@pytest.mark.parametrize("line", ["exec all --script -", "order submit -", "container set-password 1001 --password-stdin"])
+def test_input_that_the_caller_closed_is_empty_input(founded: Path, line: str) -> None:
+    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *VZQ, *line.split()], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in {0, 2, 3}, done
+    assert "Traceback" not in done.stderr

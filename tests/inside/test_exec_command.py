@@ -15,6 +15,7 @@ from models.jobs import Job
 from models.lifecycle import State
 from models.orders import StartContainer, StopContainer
 from models.rollouts import RolloutSpec
+from models.updates import LONGEST_COMMAND
 from tests.inside.conftest import Crowd
 
 
@@ -49,6 +50,16 @@ def test_a_failing_command_and_a_stopped_container_are_counted_apart(crowd: Crow
 def test_a_script_without_end_is_refused(crowd: Crowd) -> None:
     done = vzq(crowd, "exec", "all", "--script", "/dev/zero")
     assert (done.returncode, done.stderr[:12]) == (2, "vzq: script:"), done
+
+
+def test_a_script_that_is_too_long_is_refused_and_none_is_cut(crowd: Crowd, tmp_path: Path) -> None:
+    long, end = tmp_path / "long.sh", "echo end\n"
+    long.write_text("#" * (LONGEST_COMMAND - len(end) - 1) + "\n" + end)
+    assert vzq(crowd, "exec", str(crowd.ctids[0]), "--script", str(long)).stdout.splitlines()[1:] == ["end", "1 ok, 0 failed, 0 unreachable"]
+    long.write_text("#" * LONGEST_COMMAND + "\n")
+    done = vzq(crowd, "exec", "all", "--script", str(long))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(LONGEST_COMMAND) in done.stderr
 
 
 def test_a_script_from_a_file_streams_line_by_line(crowd: Crowd, tmp_path: Path) -> None:

@@ -92,6 +92,20 @@ def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) ->
     assert house.counts(rollout) == {Outcome.OK: 3, Outcome.FAILED: 1}
 
 
+def test_what_no_allowance_mends_is_not_resumed_but_told_to_be_aborted(house: House) -> None:
+    house.containers(2)
+    rollout = house.start(at_once={"all": 1}, budget={"failures": 0, "rate": None, "then": "pause"})
+    house.step()
+    house.end(*house.flying(rollout), outcome="failed")
+    house.step()
+    with house.database.write() as session:
+        failed = next(target for target in house.targets(rollout) if target.outcome is Outcome.FAILED)
+        failed.ctid = None  # a node itself, as in a rolling reboot
+        session.merge(failed)
+    with pytest.raises(Refusal, match=r"cannot go on .*abort this"), house.database.write() as session:
+        control.resume(session, control.find(session, rollout, writing=True), more_failures=9, by="operator", because="", now=house.clock.now())
+
+
 def test_one_that_another_version_wrote_can_be_paused_and_resumed(house: House) -> None:
     house.containers(1)
     rollout = house.start()

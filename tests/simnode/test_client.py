@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -67,6 +68,20 @@ async def test_the_simulator_costs_little_beside_its_client(tmp_path: Path):
             assert await process.wait() == 0
         assert (time.process_time() - began) / before < 0.02  # this process's own work: starting the client and answering it
         assert os.getpid() not in node.node.calls.running
+
+
+async def test_a_node_that_is_switched_off_silences_nobody_who_begins_to_listen_at_that_moment(tmp_path: Path):
+    async with node_in(tmp_path / "lab") as node:
+        await node.ok("vzctl status 1")
+        called = asyncio.Event()
+        off = asyncio.create_task(node.node.calls.close())
+        await asyncio.sleep(0)  # it is in the middle of it
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            asyncio.get_running_loop().add_reader(listener, called.set)
+            await off
+            with socket.create_connection(listener.getsockname()):
+                await asyncio.wait_for(called.wait(), 5)
+            asyncio.get_running_loop().remove_reader(listener)
 
 
 async def test_without_perl_a_lab_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
