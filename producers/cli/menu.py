@@ -99,7 +99,7 @@ class Menu(TyperGroup):
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # a file that is opened has a name
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                print(f"vzq: the output cannot be written ({error.strerror}); whatever was ordered is", file=sys.stderr)
+                print(f"vzq: the output cannot be written ({error.strerror}); what was ordered stays ordered", file=sys.stderr)
                 raise typer.Exit(UNWRITTEN) from None
             from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
 

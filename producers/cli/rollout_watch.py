@@ -48,10 +48,10 @@ def follow(
     if not over:
         warn(f"not over after {timeout_s:.0f} s; it goes on: vzq rollout watch {short(campaign_id)}")
         return NOT_REACHED
-    return _exit_code(campaign, told)
+    return exit_code(campaign, told)
 
 
-def _exit_code(campaign: Campaign, told: Mapping[Outcome, int]) -> int:
+def exit_code(campaign: Campaign, told: Mapping[Outcome, int]) -> int:
     """Also within its budget a roll-out may have reached nobody, and a relocation left some where they were: no script is to go on behind that."""
     if campaign.state == CampaignState.DONE and any(told.get(bad) for bad in BAD):
         if campaign.kind != CampaignKind.ROLLOUT:

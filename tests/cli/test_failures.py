@@ -213,7 +213,7 @@ def test_listing_an_empty_house_is_quick_enough_for_a_person(founded: Path) -> N
 def test_output_that_a_full_disk_does_not_take_is_a_sentence(founded: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*VZQ, "node", "list"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (5, "vzq: the output cannot be written (No space left on device); whatever was ordered is\n")
+    assert (done.returncode, done.stderr) == (5, "vzq: the output cannot be written (No space left on device); what was ordered stays ordered\n")
 
 
 @pytest.mark.parametrize("line", ["exec all --script -", "order submit -", "container set-password 1001 --password-stdin"])

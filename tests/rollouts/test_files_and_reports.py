@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from models.campaign_states import CampaignState, Outcome
-from models.campaigns import Campaign, Target
+from models.campaigns import Campaign, CampaignKind, Target
 from producers.campaigns.control import find
 from producers.cli.campaign_doors import Here
 from producers.cli.rollout_bars import Bars
 from producers.cli.rollout_flags import FLAGS, fields_of
-from producers.cli.rollout_watch import Lines, follow, in_words, watch
+from producers.cli.rollout_watch import Lines, exit_code, follow, in_words, watch
 from producers.cli.selection import selector
 from producers.refusals import BadOrder
 from producers.rollouts.files import read_spec
@@ -151,3 +151,17 @@ def test_bars_fit_the_screen_and_hide_no_outcome() -> None:
     assert any("more nodes" in line for line in drawn)
     assert max(map(len, drawn)) <= 120 + len("\x1b[?25l")
     assert len(drawn) <= 24
+
+
+@pytest.mark.parametrize(
+    ("kind", "ok", "failed", "code"),
+    [
+        (CampaignKind.ROLLOUT, 3, 0, 0), (CampaignKind.ROLLOUT, 2, 1, 0), (CampaignKind.ROLLOUT, 0, 1, 1),
+        (CampaignKind.EVACUATION, 3, 0, 0), (CampaignKind.EVACUATION, 2, 1, 4), (CampaignKind.EVACUATION, 0, 3, 4),
+    ],
+)  # fmt: skip
+def test_within_its_budget_a_relocation_that_left_one_behind_and_a_roll_out_that_reached_nobody_are_no_success(
+    kind: CampaignKind, ok: int, failed: int, code: int
+) -> None:
+    campaign = Campaign(id="c", kind=kind, name="c", producer="p", spec={}, state=CampaignState.DONE)
+    assert exit_code(campaign, {Outcome.OK: ok, Outcome.FAILED: failed}) == code
