@@ -72,11 +72,8 @@ def _start(book: Book, now: datetime, running_since: datetime) -> Decision:
         return _or_stalled(Decision(Verdict.WAIT, f"{before} of an earlier wave are in flight"), book, now, running_since)
     soaked = book.soaked(wave)
     if soaked is not None and soaked > now:
-        return Decision(
-            Verdict.WAIT,
-            f"wave {wave} begins after the soak, at {_local(soaked, book.rules.zone, seconds=True)}",
-            until=soaked,
-        )
+        begins = _local(soaked, book.rules.zone, seconds=True)
+        return Decision(Verdict.WAIT, f"wave {wave} begins after the soak, at {begins}", until=soaked)
     start = tuple(book.startable(wave))
     if start:
         return Decision(Verdict.GO, start=start)

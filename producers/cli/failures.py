@@ -1,5 +1,6 @@
 """What went wrong, as a sentence for the operator and an exit code for the script that called."""
 
+import errno
 import getpass
 
 from pydantic import ValidationError
@@ -10,15 +11,16 @@ from models.database import SchemaError
 from models.kinds import KINDS
 from models.vault import VaultError
 from producers.cli.door import Unusable, shown_url
-from producers.cli.screen import warn
+from producers.cli.screen import drop_output, warn
 from producers.refusals import BadOrder, KeyReused, Refusal
 
 FAILED, BAD_INPUT, REFUSED, NOT_REACHED = 1, 2, 3, 5
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def report(error: Exception) -> int | None:
     """Say it on standard error; the exit code, or None for what is no operator's matter."""
-    verdict = _refused(error) or _unusable(error)
+    verdict = _refused(error) or _unusable(error) or _unwritten(error)
     if verdict is None:
         return None
     code, sentences = verdict
@@ -57,6 +59,14 @@ def _unusable(error: Exception) -> tuple[int, list[str]] | None:
         case DBAPIError() | PoolTimeout():
             return NOT_REACHED, [_database(error)]
     return None
+
+
+def _unwritten(error: Exception) -> tuple[int, list[str]] | None:
+    """The disk behind standard output is full; a file that is opened would have a name."""
+    if not isinstance(error, OSError) or error.errno not in FULL or error.filename is not None:
+        return None
+    drop_output()
+    return NOT_REACHED, [f"the output cannot be written ({error.strerror}); what was ordered stays ordered"]
 
 
 def complaints(error: ValidationError) -> list[str]:

@@ -1,8 +1,6 @@
 """Which commands there are and where each lives; the module of a command is loaded when it is called, not before."""
 
-import errno
 import os
-import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-UNWRITTEN = 5
+from producers.cli.screen import drop_output
+
 READER_GONE = 141  # as a shell tells of a program that SIGPIPE has ended
 DAILY, HOUSE = "Orders, jobs, fleet", "The house itself"
 
@@ -94,13 +92,9 @@ class Menu(TyperGroup):
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
         except BrokenPipeError:  # whoever read has had enough: `vzq job show … | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             raise typer.Exit(READER_GONE) from None
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # a file that is opened has a name
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                print(f"vzq: the output cannot be written ({error.strerror}); what was ordered stays ordered", file=sys.stderr)
-                raise typer.Exit(UNWRITTEN) from None
             from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
 
             code = report(error)

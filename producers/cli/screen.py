@@ -4,6 +4,7 @@ rich gets `Text` and never markup, and what does not print (escape sequences, li
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,11 @@ def say(text: object) -> None:
 def warn(text: object) -> None:
     """One line to standard error."""
     print(f"vzq: {clean(text)}", file=sys.stderr, flush=True)
+
+
+def drop_output() -> None:
+    """Whatever is still to be printed goes nowhere: its reader has gone, or the disk is full. Else Python tries once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from models.database import Database
+from models.hooks import Webhook
 from producers.cli.menu import MENU, load
 from tests.cli.conftest import Vzq
 from tests.factories import make_node, make_plan, make_pool
+from tests.stand_ins import NOON
 
 GO_ON = {"up", "demo", "service", "worker", "console"}  # programs, not questions
 EXITS = {0, 1, 2, 3, 4, 5}
@@ -21,10 +23,9 @@ WORDS = (
 )  # fmt: skip
 HUGE = "9" * 30  # more than a column holds
 FELL_OVER = (
-    ("finding", "show", HUGE), ("finding", "repair", HUGE), ("signature", "show", HUGE), ("signature", "settle", HUGE),
-    ("webhook", "redeliver", HUGE), ("webhook", "replay", "h1", HUGE), ("audit", "--days", "1e309"), ("audit", "--days", "nan"),
+    ("finding", "show", HUGE), ("finding", "repair", HUGE), ("signature", "show", HUGE), ("signature", "settle", HUGE, "--because", "known"),
+    ("webhook", "redeliver", "HOOK", HUGE), ("webhook", "replay", "HOOK", HUGE), ("audit", "--days", "1e309"), ("audit", "--days", "nan"),
     ("audit", "--days", "1000000"), ("backup", "x" * 300), ("backup", ""), ("--state", "/tmp/" + "x" * 300, "job", "list"),
-    ("migrate", "1001", "n1", "--zone", "Europe/Berlin"), ("exec", "all", "--script", ""),
 )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def drawn(rng: random.Random, command: Any) -> list[str]:
 @pytest.fixture
 def inhabited(database: Database) -> None:
     with database.write() as session:
-        session.add_all([make_node("n1"), make_plan("small"), make_pool()])
+        session.add_all([make_node("n1"), make_plan("small"), make_pool(), Webhook(id="01HOOK", url="http://127.0.0.1/", created_at=NOON)])
 
 
 @pytest.mark.usefixtures("inhabited")

@@ -100,3 +100,8 @@ def test_what_would_be_upgraded_is_not_waited_for_longer_than_asked(vzq: Vzq, tw
     late = vzq("container", "updates", "101", "--timeout", "0")
     assert (late.exit_code, "container 101 has not answered in time" in late.stderr) == (5, True), late
     assert [order["kind"] for order in orders_in(two)] == ["check-update"]
+
+
+def test_a_zone_without_its_window_begins_no_move(vzq: Vzq, two: Database) -> None:
+    done = vzq("migrate", "101", "n1", "--zone", "Europe/Berlin")
+    assert (done.exit_code, done.stderr) == (2, "vzq: --zone: is that of a --window; give both or none\n")
