@@ -24,7 +24,7 @@ WORDS = (
 HUGE = "9" * 30  # more than a column holds
 FELL_OVER = (
     ("finding", "show", HUGE), ("finding", "repair", HUGE), ("signature", "show", HUGE), ("signature", "settle", HUGE, "--because", "known"),
-    ("webhook", "redeliver", "HOOK", HUGE), ("webhook", "replay", "HOOK", HUGE), ("audit", "--days", "1e309"), ("audit", "--days", "nan"),
+    ("webhook", "redeliver", "HOOK", HUGE), ("webhook", "replay", "HOOK", HUGE), ("audit", "--days", "1e309"),
     ("audit", "--days", "1000000"), ("backup", "x" * 300), ("backup", ""), ("--state", "/tmp/" + "x" * 300, "job", "list"),
 )  # fmt: skip
 
