@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,15 +36,7 @@ class Survivor:
         self.file = place.folder / "house.backup"
 
     def vzq(self, *words: str, code: int = 0) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "producers.cli", *words],
-            cwd=ROOT,
-            env=self.place.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = self.place.vzq(*words)
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
 

@@ -16,12 +16,12 @@ from models.lifecycle import State
 from models.orders import StartContainer, StopContainer
 from models.rollouts import RolloutSpec
 from models.updates import LONGEST_COMMAND
+from tests import warm
 from tests.inside.conftest import Crowd
 
 
 def vzq(crowd: Crowd, *words: str) -> "subprocess.CompletedProcess[str]":
-    program = [sys.executable, "-P", "-m", "producers.cli", *words]
-    return subprocess.run(program, env=crowd.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return warm.run("producers.cli", *words, env=crowd.environment)
 
 
 def test_the_last_line_counts_and_equal_answers_are_told_once(crowd: Crowd) -> None:

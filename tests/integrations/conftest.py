@@ -20,6 +20,7 @@ import pytest
 from ops.simnode.inside import password_is
 from producers.embedded.auditor import Found, look
 from producers.embedded.lab import LabNode, nodes_of
+from tests import warm
 from tests.embedded.programs import environment, until
 
 MODULE = Path(__file__).resolve().parents[2] / "ops" / "integrations" / "whmcs" / "modules"
@@ -58,7 +59,7 @@ class House:
         return nodes_of(self.state / "lab")[0]
 
     def vzq(self, *args: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*VZQ, *args], env=environment(VZQ_STATE=str(self.state)), capture_output=True, text=True, timeout=90, check=False)
+        return warm.run("producers.cli", *args, env=environment(VZQ_STATE=str(self.state)), timeout=90)
 
     def found(self, hostname: str) -> list[Found]:
         """The containers of that host name, as the node itself shows them."""

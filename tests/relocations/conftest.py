@@ -1,7 +1,5 @@
 """A house of real processes with three nodes, and `vzq` as an operator types it."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +15,9 @@ from models.standing import Standing
 from producers.fleet import turn
 from tests.stories.place import Place
 
-VZQ = [sys.executable, "-m", "producers.cli"]
-
 
 class Fleet(Place):
     """Three nodes; containers are put where the test says."""
-
-    def vzq(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        root = Path(__file__).parents[2]
-        return subprocess.run([*VZQ, *words], env=self.environment, capture_output=True, text=True, timeout=200, check=False, cwd=root)
 
     def put(self, number: int, node: str, plan: str = "small") -> set[int]:
         """So many new containers on this node."""

@@ -1,8 +1,6 @@
 """Roll-outs with real processes, on simulated nodes over SSH, called as an operator calls them."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,13 +51,6 @@ def _place(url: str) -> Iterator[Place]:
             place.close()
 
 
-def vzq(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = place.environment | {"COLUMNS": "120"}
-    return subprocess.run(
-        [sys.executable, "-m", "producers.cli", *words], env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
-    )
-
-
 def ctids(place: Place) -> list[int]:
     with place.house.database.read() as session:
         return sorted(ctid for ctid in session.exec(select(Job.ctid).where(Job.kind == "create-container")) if ctid is not None)
@@ -84,7 +75,7 @@ def campaign(place: Place, campaign_id: str) -> Campaign:
 
 
 def begun(place: Place, *words: str) -> str:
-    told = vzq(place, "rollout", "start", *words)
+    told = place.vzq("rollout", "start", *words)
     assert told.returncode == 0, told.stderr
     return told.stdout.strip().splitlines()[-1]
 
@@ -107,22 +98,22 @@ def test_a_bad_canary_is_exit_4_and_the_report_adds_up_and_the_rest_is_retried(e
     mended = place.folder / "mended"
     script = f'{HERE}; [ -e {mended} ] || [ "$ct" != {canary} ] || {{ echo "no space left"; exit 1; }}; echo updated'
     file = written(place, "bad-canary", script, waves={"canaries": [canary]}, budget={"rate": "50%"})
-    told = vzq(place, "rollout", "start", file, "--wait")
+    told = place.vzq("rollout", "start", file, "--wait")
     assert told.returncode == 4, told.stdout + told.stderr
     assert "stops at 1 of 1 canary" in told.stdout
     assert f"0 ok, 1 failed, 0 unreachable, {CONTAINERS - 1} not started of {CONTAINERS}" in told.stdout.splitlines()[-1]
-    report = json.loads(vzq(place, "rollout", "report", "bad-canary", "--json").stdout)
+    report = json.loads(place.vzq("rollout", "report", "bad-canary", "--json").stdout)
     assert sum(report["counts"].values()) == report["population"] == CONTAINERS
     assert report["outputs"] == [{"outcome": "failed", "code": 1, "count": 1, "targets": ["ct4.example.net"], "output": "no space left\n"}]
-    dry = json.loads(vzq(place, "rollout", "retry", "bad-canary", "--dry-run", "--json").stdout)
+    dry = json.loads(place.vzq("rollout", "retry", "bad-canary", "--dry-run", "--json").stdout)
     assert sorted(target["ctid"] for target in dry["targets"]) == ctids(place)
     mended.touch()
-    again = vzq(place, "rollout", "retry", "bad-canary", "--wait")
+    again = place.vzq("rollout", "retry", "bad-canary", "--wait")
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stdout.splitlines()[-1] == f"done: {CONTAINERS} ok, 0 failed, 0 unreachable of {CONTAINERS}"
     for form in ("--csv", "--html"):
-        assert "updated" in vzq(place, "rollout", "report", "bad-canary", "--html").stdout
-        assert vzq(place, "rollout", "report", "bad-canary", form).stdout.count("ct4.example.net") >= 1
+        assert "updated" in place.vzq("rollout", "report", "bad-canary", "--html").stdout
+        assert place.vzq("rollout", "report", "bad-canary", form).stdout.count("ct4.example.net") >= 1
 
 
 def test_service_and_worker_killed_in_the_middle_change_nothing_in_the_outcome(either: Place) -> None:
@@ -164,12 +155,12 @@ def test_a_paused_one_starts_nothing_until_it_is_resumed(place: Place) -> None:
     file = written(place, "paused", f"while [ ! -e {gate} ]; do sleep 0.1; done", at_once={"all": 1}, budget={"failures": 9, "rate": None})
     rollout = begun(place, file)
     place.until(lambda: counts(place, rollout).get(Outcome.IN_FLIGHT), "the first to run")
-    assert vzq(place, "rollout", "pause", rollout, "--because", "lunch").returncode == 0
+    assert place.vzq("rollout", "pause", rollout, "--because", "lunch").returncode == 0
     gate.touch()
     place.until(lambda: counts(place, rollout).get(Outcome.OK) == 1, "the one that ran to end")
     assert counts(place, rollout) == {Outcome.OK: 1, Outcome.NOT_STARTED: CONTAINERS - 1}
-    assert vzq(place, "rollout", "resume", rollout[-6:]).returncode == 0
-    assert vzq(place, "rollout", "watch", rollout).returncode == 0
+    assert place.vzq("rollout", "resume", rollout[-6:]).returncode == 0
+    assert place.vzq("rollout", "watch", rollout).returncode == 0
     assert counts(place, rollout) == {Outcome.OK: CONTAINERS}
 
 
@@ -230,13 +221,13 @@ def begun_by(place: Place, schedule: str) -> Sequence[str]:
 
 def test_a_schedule_starts_a_roll_out_when_its_time_comes(place: Place) -> None:
     file = written(place, "nightly", "exit 0", budget={"failures": 9, "rate": None})
-    told = vzq(place, "schedule", "add", "nightly", file, "--cron", "* * * * *")
+    told = place.vzq("schedule", "add", "nightly", file, "--cron", "* * * * *")
     assert told.returncode == 0, told.stderr
     place.until(lambda: begun_by(place, "nightly"), "its time to come")
     rollout = begun_by(place, "nightly")[0]
     place.until(lambda: campaign(place, rollout).over, "the roll-out's end")
-    assert rollout in vzq(place, "rollout", "list", "--json").stdout
-    assert vzq(place, "schedule", "remove", "nightly").returncode == 0
+    assert rollout in place.vzq("rollout", "list", "--json").stdout
+    assert place.vzq("schedule", "remove", "nightly").returncode == 0
 
 
 def test_wrong_input_is_exit_2_and_says_what(place: Place) -> None:
@@ -254,6 +245,6 @@ def test_wrong_input_is_exit_2_and_says_what(place: Place) -> None:
         (["start", str(place.folder / "none.toml")], "cannot be read"),
     ]
     for words, told in cases:
-        done = vzq(place, "rollout", *words)
+        done = place.vzq("rollout", *words)
         assert done.returncode == 2, words
         assert told in done.stderr, done.stderr

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from models.vault import make_key_file
 from ops.simnode.control import ask
 from producers.embedded import lab
 from producers.house import open_house
-from tests import servers
+from tests import servers, warm
 
 PATIENCE_S = 90.0
 NUMBERS = itertools.count(1)
@@ -54,7 +53,7 @@ class Place:
         key.write_public_key(f"{settings.ssh_key_file}.pub")
         settings.ssh_key_file.chmod(0o600)
         make_key_file(settings.key_file)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | warm.Warm] = {}
         self.processes["redis"], url = servers.start_redis(folder)
         own = {"VZQ_STATE": folder, "VZQ_DATABASE": settings.database_url, "VZQ_REDIS_URL": url}
         own |= {"VZQ_SERVICE_METRICS": "127.0.0.1:0", "VZQ_WORKER_METRICS": "127.0.0.1:0", "VZQ_API": ""}
@@ -79,9 +78,12 @@ class Place:
     # -- processes ----------------------------------------------------------------------------------------------
 
     def start(self, name: str, module: str = "", *words: str) -> None:
-        argv = [sys.executable, "-m", module or MODULES[name.partition("-")[0]], *words]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
+            self.processes[name] = warm.start(module or MODULES[name.partition("-")[0]], *words, env=self.environment, out=log)
+
+    def vzq(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """As an operator types it, on a terminal of 120 columns."""
+        return warm.run("producers.cli", *words, env=self.environment | {"COLUMNS": "120"})
 
     def kill(self, name: str) -> None:
         self.processes[name].kill()

@@ -1,8 +1,6 @@
 """One id leads from a request to the commands on the node and back, in one real house."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,11 +40,6 @@ def logged(place: Place, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (place.folder / f"{name}.log").read_text().splitlines() if line.startswith("{")]
 
 
-def vzq(place: Place, *words: str) -> str:
-    argv = [sys.executable, "-m", "producers.cli", *words]
-    return subprocess.run(argv, env=place.environment | {"COLUMNS": "120"}, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
 def test_one_id_leads_from_the_request_to_the_commands_on_the_node(one_place: Place, api: httpx.Client) -> None:
     answer = api.post("/v1/orders", json=ORDER, params={"wait": 60, "because": "sold"}, headers={"X-Request-ID": TICKET})
     assert answer.headers["X-Request-ID"] == TICKET
@@ -74,11 +67,11 @@ def test_one_id_leads_from_the_request_to_the_commands_on_the_node(one_place: Pl
     assert runs
     assert runs <= steps
 
-    shown = vzq(one_place, "job", "show", job["id"])
+    shown = one_place.vzq("job", "show", job["id"]).stdout
     for word in (TICKET, "sold", "done", "hand-over", f"/var/lib/vzq/runs/{job['id']}", job["node"], "claimed", "finished"):
         assert word in shown
     assert len(shown.splitlines()) < 60  # one screen
-    assert [one["id"] for one in json.loads(vzq(one_place, "job", "list", "--request", TICKET, "--json"))] == [job["id"]]
+    assert [one["id"] for one in json.loads(one_place.vzq("job", "list", "--request", TICKET, "--json").stdout)] == [job["id"]]
 
 
 def test_the_jobs_of_a_campaign_carry_the_request_that_began_it(one_place: Place, api: httpx.Client) -> None:
