@@ -164,7 +164,7 @@ def _no_way_back(embedded: Embedded) -> list[str]:
 def _taken_in(embedded: Embedded, number: int) -> None:
     """Containers as an administrator would have made them, and an order for each that takes it into the books."""
     house = embedded.house
-    addresses = lab.addresses(house.settings)
+    addresses = lab.addresses(house)
     made = [(embedded.nodes[index % NODES].name, FIRST + index, str(next(addresses))) for index in range(number)]
     asked = {"op": "stranger", "running": True}
     _made_by_hand(embedded, [asked | {"node": node, "ctid": ctid, "hostname": _hostname(ctid), "address": address} for node, ctid, address in made])

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,6 +24,7 @@ SIZES = {"small": (256 * MIB, 2 * GIB, 1), "medium": (512 * MIB, 4 * GIB, 2), "l
 POOL = "lab"
 BLOCK = 2**13  # addresses of one lab
 BLOCKS = range(int(IPv4Address("127.64.0.0")), int(IPv4Address("127.128.0.0")), BLOCK)
+LISTENS = "0A"
 ASKER = "vzq up"
 
 
@@ -69,7 +71,7 @@ def furnish(house: House) -> None:
             if session.get(Plan, name) is None:
                 session.add(Plan(name=name, ram_bytes=ram, disk_bytes=disk, cpus=cpus, cpuunits=1000 * cpus))
         if session.get(Pool, POOL) is None:
-            first, last = _addresses(house.settings.state)
+            first, last = free_block(house.settings.state, listened())
             session.add(Pool(name=POOL, site=house.settings.site, cidr=f"{first}/19", first=str(first + 1), last=str(last - 1), probe="tcp:7000"))
 
 
@@ -105,14 +107,29 @@ def failure(house: House, jobs: Sequence[str]) -> str:
     return f"job {job.id} ({job.kind}) is {job.state}: {job.error}" if job else ""
 
 
-def addresses(settings: Settings) -> Iterator[IPv4Address]:
+def addresses(house: House) -> Iterator[IPv4Address]:
     """Those of the lab's pool, the last first: orders are given the first ones."""
-    first, last = _addresses(settings.state)
-    return (IPv4Address(number) for number in range(int(last) - 1, int(first), -1))
+    with house.database.read() as session:
+        pool = session.get_one(Pool, POOL)
+    return (IPv4Address(number) for number in range(int(IPv4Address(pool.last)), int(IPv4Address(pool.first)) - 1, -1))
 
 
-def _addresses(state: Path) -> tuple[IPv4Address, IPv4Address]:
-    """A block of loopback addresses that follows from the state folder, so that two labs on one machine do not meet."""
+def free_block(state: Path, taken: Collection[IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
+    """The first and last of a block of loopback addresses, none of them `taken`: two labs on one machine are not to meet.
+
+    Which one follows from the state folder, so that labs that begin at the same moment hardly meet either.
+    """
     number = int.from_bytes(hashlib.sha256(str(state.absolute()).encode()).digest()[:4], "big")
-    first = BLOCKS[number % len(BLOCKS)]
+    blocks = {int(address) // BLOCK for address in taken}
+    places = (BLOCKS[(number + further) % len(BLOCKS)] for further in range(len(BLOCKS)))
+    first = next((place for place in places if place // BLOCK not in blocks), BLOCKS[number % len(BLOCKS)])
     return IPv4Address(first), IPv4Address(first + BLOCK - 1)
+
+
+def listened() -> set[IPv4Address]:
+    """The addresses of this machine on which somebody takes TCP connections (proc(5), net/tcp); empty where that cannot be seen."""
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    except OSError:
+        return set()
+    return {IPv4Address(int(row[1].partition(":")[0], 16).to_bytes(4, sys.byteorder)) for row in rows if row[3] == LISTENS}
