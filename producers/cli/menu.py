@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,12 +113,19 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vzq {version('vzq')}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     state: Annotated[Path | None, typer.Option("--state", help="State folder of an embedded house (VZQ_STATE).", file_okay=False)] = None,
     database: Annotated[str, typer.Option("--database", help="SQLAlchemy URL (VZQ_DATABASE); give one with a password in the environment.")] = "",
     url: Annotated[str, typer.Option("--url", help="A house elsewhere, over its HTTP API: https://HOST:9080 (VZQ_URL).")] = "",
     token: Annotated[str, typer.Option("--token", help="Token for --url; everybody on this machine can read it here, better VZQ_TOKEN.")] = "",
+    _version: Annotated[bool, typer.Option("--version", help="Tell the version and exit.", callback=_tell_version, is_eager=True)] = False,
 ) -> None:
     """What holds for every command; programs that are started from here find it in their environment."""
     if state is not None:

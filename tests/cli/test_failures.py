@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_a_folder_without_a_house_is_said_and_nothing_is_made_in_it(state: Path,
     assert "no house here" in result.stderr
     assert str(state) in result.stderr
     assert "vzq up" in result.stderr
+    assert not state.exists()
+
+
+def test_the_version_is_told_without_a_house(state: Path) -> None:
+    result = CliRunner().invoke(app, ["--version"], prog_name="vzq")
+    assert (result.exit_code, result.stdout) == (0, f"vzq {version('vzq')}\n")
     assert not state.exists()
 
 
