@@ -106,7 +106,8 @@ def _can_go_on(session: Session, campaign: Campaign) -> None:
     book = Book(rules, [seen(target) for target in targets])
     which = f"{campaign.kind} {campaign.name}"
     if lost := book.lost():
-        raise Refusal(f"{which} cannot go on ({lost}); look at that node, abort this, then order it anew for the nodes that are left")
+        then = "bring back what was moved away with `vzq node return`, and order the rest anew"
+        raise Refusal(f"{which} cannot go on ({lost}); look at that node, abort this, {then}")
     if spent := book.used_up():
         raise Refusal(f"{which}: its failure budget is used up ({spent}); resume it with --more-failures, or abort it")
 

@@ -1,6 +1,6 @@
 """Relocations begin: who moves where and in which order, what that is expected to cost, and the campaign's rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +13,8 @@ from models.campaign_states import OVER, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
 from models.fleet import Container, ContainerState, Node, NodeState
+from models.jobs import Job
+from models.lifecycle import State
 from models.relocations import TO, RelocationOrder, RelocationSpec
 from producers.campaigns.begin import Asked, Begun, begin, known
 from producers.campaigns.rule_sheet import Forecast, forecast
@@ -22,7 +24,7 @@ from producers.intake import Intake
 from producers.pace import Cost
 from producers.pairs import USUAL_BUDGET_S, Pair, costs
 from producers.refusals import BadOrder, Refusal
-from producers.relocations.even import Movable, Share, even_out
+from producers.relocations.even import Movable, Move, Share, even_out
 from producers.relocations.history import History, history
 from producers.relocations.roads import Roads, Trip
 from producers.relocations.sort import rules_of
@@ -102,12 +104,18 @@ def rebalancing(database: Database, session: Session, spec: RelocationSpec) -> R
     """The moves that bring the nodes' sold memory within the margin of each other."""
     nodes = [node for node in _nodes(session, spec) if node.state is NodeState.ACTIVE]
     at = _moment(database, session, spec)
-    lately = set(session.exec(select(Target.ctid).where(Target.outcome == Outcome.OK, col(Target.ended_at) > at.now - COOL_DOWN)).all())
     there = _on(session, [node.name for node in nodes])
-    movable, staying = _parted([one for one in there if one.ctid not in lately], at)
+    movable, staying = _parted(there, at)
     taken = {node.name: node.foreign_ram_bytes + sum(one.ram_bytes for one in there if one.node == node.name) for node in nodes}
     shares = [Share(node.name, node.memory_bytes, taken[node.name]) for node in nodes]
-    moves = even_out(shares, [Movable(one.ctid, one.node, one.ram_bytes) for one in movable], margin=spec.margin / 100, most=spec.most)
+
+    def moves_of(those: Iterable[Container]) -> list[Move]:
+        return even_out(shares, [Movable(one.ctid, one.node, one.ram_bytes) for one in those], margin=spec.margin / 100, most=spec.most)
+
+    lately = _moved_lately(session, spec, at.now)
+    moves = moves_of(one for one in movable if one.ctid not in lately)
+    if not moves:
+        staying |= {move.ctid: "it was moved within a day" for move in moves_of(movable) if move.ctid in lately}
     rows = {one.ctid: one for one in movable}
     targets = [_target(rows[move.ctid], to=move.target) for move in moves]
     return _told(at, CampaignKind.REBALANCE, [targets], staying)
@@ -184,7 +192,8 @@ def _not_twice(session: Session, relocation: Relocation) -> None:
 def _nothing(relocation: Relocation) -> str:
     names = ", ".join(relocation.spec.nodes)
     if relocation.staying:
-        return f"nothing to move: all {len(relocation.staying)} containers stay, e.g. {next(iter(relocation.staying.values()))}"
+        ctid, why = next(iter(relocation.staying.items()))
+        return f"nothing to move: {len(relocation.staying)} that could go stay, e.g. container {ctid}: {why}"
     match relocation.kind:
         case CampaignKind.RETURN:
             return f"nothing to bring back: no container that an evacuation of {names} took away is elsewhere"
@@ -204,6 +213,12 @@ def _nodes(session: Session, spec: RelocationSpec) -> list[Node]:
 def _on(session: Session, nodes: Sequence[str]) -> list[Container]:
     query = select(Container).where(col(Container.node).in_(nodes), Container.state == ContainerState.PRESENT)
     return list(session.exec(query.order_by(col(Container.ctid))).all())
+
+
+def _moved_lately(session: Session, spec: RelocationSpec, now: datetime) -> set[int | None]:
+    """Containers that came to one of these nodes within the cool-down, by whatever order (index job_move)."""
+    came = select(Job.ctid).where(col(Job.to_node).in_(spec.nodes), Job.kind == "migrate-container", Job.state == State.DONE)
+    return set(session.exec(came.where(col(Job.ended_at) > now - COOL_DOWN)).all())
 
 
 def _taken_away(session: Session, node: str) -> list[Container]:

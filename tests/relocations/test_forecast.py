@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import col, select
 
 from models.campaign_states import CampaignCause, CampaignState, Outcome
-from models.campaigns import Campaign, Target
+from models.campaigns import Campaign, CampaignKind, Target
 from models.database import Database
 from models.fleet import Container, Node, NodeState
 from models.jobs import Job
@@ -22,8 +22,9 @@ from producers.metrics import FromDatabase
 from producers.refusals import Refusal
 from producers.relocations import start as relocations
 from producers.relocations.history import gaps_of_jobs, history
+from tests.factories import GIB
 from tests.migration.conftest import Fleet
-from tests.stand_ins import ManualClock
+from tests.stand_ins import NOON, ManualClock
 
 pytestmark = pytest.mark.quick
 
@@ -217,3 +218,58 @@ def test_a_rolling_reboot_takes_its_groups_one_after_the_other(books: Fleet) -> 
         (0, 101, "n1", None), (1, None, "n1", None), (2, 101, "n1", "n1"),
         (3, 102, "n2", None), (4, None, "n2", None), (5, 102, "n2", "n2"),
     ]  # fmt: skip
+
+
+def crowded(books: Fleet) -> None:
+    """One container of ours on n1, which others fill to the half."""
+    books.container(101, ram_bytes=12 * GIB)
+    with books.database.write() as session:
+        session.get_one(Node, "n1").foreign_ram_bytes = 30 * GIB
+
+
+def stands(books: Fleet, ctid: int, node: str) -> None:
+    with books.database.write() as session:
+        session.get_one(Container, ctid).node = node
+
+
+def evened(books: Fleet) -> relocations.Relocation:
+    with books.database.read() as session:
+        return relocations.rebalancing(books.database, session, spec("n1", "n2"))
+
+
+def test_a_rebalancing_leaves_alone_what_came_by_a_move_within_a_day_and_says_so(books: Fleet) -> None:
+    crowded(books)
+    assert [target.ctid for target in evened(books).targets] == [101]
+    books.container(102, node="n3")
+    moved(books, 102, took=timedelta(minutes=1), gaps_s=[1.0])  # another one's move holds nothing back
+    assert [target.ctid for target in evened(books).targets] == [101]
+    stands(books, 101, "n2")
+    moved(books, 101, took=timedelta(minutes=1), gaps_s=[1.0], to="n1")
+    stands(books, 101, "n1")
+    assert evened(books).staying == {101: "it was moved within a day"}
+    with books.database.write() as session, pytest.raises(Refusal, match=r"1 that could go stay, e\.g\. container 101: it was moved within a day"):
+        relocations.start(books.database, books.intake, session, evened(books), by="me")
+    books.clock.pass_(relocations.COOL_DOWN)
+    assert [target.ctid for target in evened(books).targets] == [101]
+
+
+def test_a_roll_out_over_all_containers_keeps_none_of_them_where_it_is(books: Fleet) -> None:
+    crowded(books)
+    with books.database.write() as session:
+        campaign = Campaign(
+            id="01ROLLOUT",
+            kind=CampaignKind.ROLLOUT,
+            name="r",
+            version=1,
+            spec={},
+            key="k",
+            digest="d",
+            started_at=NOON,
+            running_since=NOON,
+            look_at=NOON,
+            producer="me",
+        )
+        session.add(campaign)
+        session.flush()
+        session.add(Target(campaign_id=campaign.id, place=0, wave=0, ctid=101, outcome=Outcome.OK, ended_at=books.clock.now()))
+    assert [target.ctid for target in evened(books).targets] == [101]
