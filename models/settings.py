@@ -20,7 +20,7 @@ def default_state() -> Path:
 class Settings(BaseSettings):
     """Where things are. Embedded, all of it follows from the state folder; distributed, the URLs are given."""
 
-    model_config = SettingsConfigDict(env_prefix="VZQ_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VZQ_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     state: Path = Field(default_factory=default_state)  # VZQ_STATE
     site: str = "main"  # VZQ_SITE: where orders go that name none

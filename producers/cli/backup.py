@@ -11,7 +11,6 @@ from producers.cli import door
 from producers.cli.options import Json
 from producers.cli.progress import Progress
 from producers.cli.screen import as_json, facts, warn
-from producers.refusals import BadOrder
 
 To = Annotated[
     str | None, typer.Argument(metavar="[FILE]", help="File or folder; a name with the time in this folder if left out.", show_default=False)
@@ -24,8 +23,6 @@ def backup(
     json: Json = False,
 ) -> None:
     """Write a backup, read it again and say what is in it. Not in it unless asked for: the secret key and the ssh key."""
-    if file is not None and not file.strip():
-        raise BadOrder({"FILE": "is empty; leave it out if this folder is meant"})  # an unset variable in a script
     with door.database() as database:
         chosen = door.settings()
         keys = keys_of(chosen) if with_key else {}

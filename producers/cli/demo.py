@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from producers.cli import demo_migrate, demo_orders, demo_rollout
+from producers.cli.empty import folder
 from producers.cli.screen import say
 from producers.cli.up import Speed
 
@@ -14,7 +15,9 @@ demo_app = typer.Typer(help="Show what vzq can do, on simulated nodes.", invoke_
 Orders = Annotated[int, typer.Option("--orders", metavar="N", help="Containers to order.", min=1, max=100_000)]
 Nodes = Annotated[int, typer.Option("--nodes", metavar="M", help="Simulated nodes.", min=1, max=500)]
 Keep = Annotated[bool, typer.Option("--keep", help="Stay up afterwards, to look around, until Ctrl-C.")]
-State = Annotated[Path | None, typer.Option("--state", help="State folder; a throw-away one if left out.", file_okay=False, show_default=False)]
+State = Annotated[
+    Path | None, typer.Option("--state", help="State folder; a throw-away one if left out.", parser=folder, metavar="DIR", show_default=False)
+]
 Containers = Annotated[int, typer.Option("--containers", metavar="N", help="Containers to update, ten nodes' worth.", min=10, max=2000)]
 
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from producers.cli.empty import folder, refuse_empty
 from producers.cli.screen import drop_output
 
 READER_GONE = 141  # as a shell tells of a program that SIGPIPE has ended
@@ -74,6 +75,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - typer keeps the type of its comman
         alone.command(name, help=found.__doc__)(found)
         command = get_command(alone)
     command.name = name
+    refuse_empty(command)
     return command
 
 
@@ -121,7 +123,9 @@ def _tell_version(wanted: bool) -> None:
 
 @app.callback()
 def everywhere(
-    state: Annotated[Path | None, typer.Option("--state", help="State folder of an embedded house (VZQ_STATE).", file_okay=False)] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="State folder of an embedded house (VZQ_STATE).", parser=folder, metavar="DIR")
+    ] = None,
     database: Annotated[str, typer.Option("--database", help="SQLAlchemy URL (VZQ_DATABASE); give one with a password in the environment.")] = "",
     url: Annotated[str, typer.Option("--url", help="A house elsewhere, over its HTTP API: https://HOST:9080 (VZQ_URL).")] = "",
     token: Annotated[str, typer.Option("--token", help="Token for --url; everybody on this machine can read it here, better VZQ_TOKEN.")] = "",

@@ -41,9 +41,6 @@ def migrate(
     json: Json = False,
 ) -> None:
     """Move a container to another node; prints the job's id."""
-    for word, given_text in (("NODE", node), ("--window", window), ("--zone", zone)):
-        if given_text is not None and not given_text.strip():
-            raise BadOrder({word: "is empty; leave it out if you mean that"})  # an unset variable in a script begins no other move
     if zone is not None and window is None:
         raise BadOrder({"--zone": "is that of a --window; give both or none"})
     if over_budget and not because.strip():

@@ -11,6 +11,7 @@ import typer
 
 from models.settings import Settings
 from producers.cli import door
+from producers.cli.empty import folder
 from producers.cli.failures import NOT_REACHED, REFUSED
 from producers.cli.screen import say, warn
 from producers.cli.ssh_key import management_key
@@ -20,7 +21,7 @@ from producers.embedded.state_folder import HeldError, StateFolder, UnusableErro
 from producers.embedded.stopping import Stopping
 
 INTERRUPTED = 130
-State = Annotated[Path | None, typer.Option("--state", help="State folder (VZQ_STATE).", file_okay=False, show_default=False)]
+State = Annotated[Path | None, typer.Option("--state", help="State folder (VZQ_STATE).", parser=folder, metavar="DIR", show_default=False)]
 Speed = Annotated[
     float | None,
     typer.Option("--speed", help="Latency of the simulated nodes: 1 is that of real ones, 0.1 a tenth of it.", min=0, show_default="0.1"),
@@ -94,7 +95,7 @@ def next_steps(embedded: Embedded) -> list[str]:
         lines.append("next     vzq key, then vzq node add NAME --host HOST; or start with --lab 3 to try it on simulated nodes")
         return lines
     lines.append("next     in another shell:")
-    if "VZQ_STATE" in os.environ:
+    if os.environ.get("VZQ_STATE"):
         lines.append(f"         export VZQ_STATE={state}")
     lines.append("         vzq order create --plan small --template debian-12-x86_64-minbase --hostname web1.example.net --wait")
     return lines
