@@ -13,6 +13,7 @@ from models.inside import ExecResult
 from models.jobs import Job
 from models.orders import ExecBatch
 from models.rollouts import Selector
+from models.standing import Standing
 from producers.inside import moves
 from producers.intake import Intake
 from producers.refusals import BadOrder
@@ -46,10 +47,11 @@ def execute(
 ) -> Execution:
     """Order the command for all of them within the caller's transaction. Raises a Refusal, and then nothing was written."""
     moving = moves(session, [container.ctid for container in containers])
-    skipped = {ctid: f"it is being moved by job {job}" for ctid, job in moving.items()}
+    skipped = {one.ctid: "it is terminated" for one in containers if one.standing is Standing.TERMINATED}
+    skipped |= {ctid: f"it is being moved by job {job}" for ctid, job in moving.items()}
     by_node: dict[str, list[int]] = defaultdict(list)
     for container in containers:
-        if container.ctid not in moving:
+        if container.ctid not in skipped:
             by_node[container.node].append(container.ctid)
     words = {name: getattr(command, name) for name in ("script", "interpreter", "timeout_s", "output_max", "at_once")}
     jobs = [
@@ -66,8 +68,8 @@ def execute(
 def execute_where(
     session: Session, intake: Intake, selector: Selector, command: Command, *, by: str, because: str, key: str = ""
 ) -> tuple[Execution, int]:
-    """The same for whatever a selector fits, and how many those are; raises BadOrder where it fits none."""
-    found = chosen(session, selector)
+    """The same for whatever a selector fits, terminated ones only where they are named; how many those are. Raises BadOrder where it fits none."""
+    found = [one for one in chosen(session, selector) if one.standing is not Standing.TERMINATED or one.ctid in selector.ids]
     if not found:
         raise BadOrder({"selector": "no container fits; see `vzq container list`"})
     return execute(session, intake, found, command, by=by, because=because, key=key), len(found)

@@ -12,11 +12,11 @@ import typer
 
 from models.inside import ExecResult
 from models.rollouts import AtOnce, RolloutSpec, Selector
-from models.updates import LONGEST_COMMAND, Script
+from models.updates import LONGEST_COMMAND, LONGEST_SCRIPT, Script
 from producers.cli.doors import Who
 from producers.cli.exec_doors import Execs, execs
 from producers.cli.options import Because, By, Json, asker
-from producers.cli.screen import as_json, clean, say, warn
+from producers.cli.screen import as_json, say, say_line, warn
 from producers.cli.selection import HOW, selector
 from producers.execs import Command, folded, result_shape, tally
 from producers.refusals import BadOrder
@@ -67,10 +67,11 @@ def exec_(
         wanted = ordered["containers"] - len(skipped)
         try:
             found = _follow(known, ordered["jobs"], wanted, _Lines() if stream and not json else _Count())
+            interrupted = False
         except KeyboardInterrupt:
             known.cancel(ordered["jobs"], Who(who.by, "interrupted"))
             warn("the command is being ended inside the containers")
-            raise
+            found, interrupted = known.look(ordered["jobs"]).results, True
     counts = tally(found)
     counts["unreachable"] += wanted - len(found)  # of a job that was cancelled before it began, or stands still for a person
     if json:
@@ -80,6 +81,8 @@ def exec_(
             _tell(found)
         left_out = f", {len(skipped)} left out" if skipped else ""
         say(f"{counts['ok']} ok, {counts['failed']} failed, {counts['unreachable']} unreachable{left_out}")
+    if interrupted:
+        raise KeyboardInterrupt
     raise typer.Exit(0 if counts["ok"] == wanted and not skipped else 1)
 
 
@@ -104,6 +107,8 @@ def _save(file: Path, chosen: Selector, what: Command) -> None:
 
     if file.suffix == ".toml":
         raise BadOrder({"--save-as-rollout": f"it is written as YAML; call it {file.with_suffix('.yaml').name}"})
+    if len(what.script) > LONGEST_SCRIPT:
+        raise BadOrder({"--save-as-rollout": f"a roll-out's script has at most {LONGEST_SCRIPT} characters, this one {len(what.script)}"})
     action = Script(text=what.script, interpreter=what.interpreter, arguments=tuple(what.arguments), timeout=f"{what.timeout_s}s")
     at_once = {"per_node": what.at_once} if what.at_once != Command.at_once else {}
     spec = RolloutSpec(selector=chosen, action=action, at_once=AtOnce(**at_once))
@@ -129,7 +134,7 @@ class _Lines:
 
     def came(self, result: ExecResult) -> None:
         for line in result.output.splitlines():
-            say(f"{result.ctid} | {line}")
+            say_line(f"{result.ctid} | {line}")
         if result.outcome != "ok":
             say(f"{result.ctid} | {_ended(result.outcome, result.code, result.why)}")
 
@@ -176,7 +181,7 @@ def _tell(found: Sequence[ExecResult]) -> None:
         ids = " ".join(map(str, fold.ctids[:IDS_SHOWN])) + (f" … {len(fold.ctids) - IDS_SHOWN} more" if len(fold.ctids) > IDS_SHOWN else "")
         say(f"== {len(fold.ctids)} × {_ended(fold.outcome, fold.code, fold.why)}: {ids}")
         for line in fold.output.splitlines():
-            say(clean(line))
+            say_line(line)
 
 
 def _ended(outcome: str, code: int | None, why: str) -> str:

@@ -13,7 +13,7 @@ from models.lifecycle import FINAL, State
 from models.rollouts import Selector
 from producers.cli.doors import Who, acting
 from producers.cli.rows import job_of, result_of
-from producers.cli.silence import silence
+from producers.cli.silence import ill, silence
 from producers.execs import Command, execute_where, execution_shape, results
 from producers.jobs import cancel
 from producers.refusals import Refusal
@@ -100,10 +100,11 @@ class There:
 
     def look(self, jobs: Sequence[str]) -> Look:
         """What has come so far."""
-        rows = [job_of(self._api.get(f"/v1/jobs/{job_id}")) for job_id in jobs]
+        shapes = [self._api.get(f"/v1/jobs/{job_id}") for job_id in jobs]
         found = [result_of(shape) for job_id in jobs for shape in self._api.pages(f"/v1/jobs/{job_id}/results", ALL)]
         silent = [] if self._api.alive() else ["no service is alive there, so nothing is sent to workers"]
-        return Look(rows, sorted(found, key=lambda result: result.ctid), silent)
+        silent += {ill(one["text"].partition(";")[0]): None for shape in shapes for one in shape["why"] if one["code"] == "breaker"}
+        return Look([job_of(shape) for shape in shapes], sorted(found, key=lambda result: result.ctid), silent)
 
     def cancel(self, jobs: Sequence[str], who: Who) -> None:
         """It is ended where it runs."""

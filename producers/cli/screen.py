@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from models.clock import stamp
 from models.lifecycle import State
@@ -45,14 +45,26 @@ def say(text: object) -> None:
     print(clean(text), flush=True)
 
 
+def say_line(text: str) -> None:
+    """A line of what a program printed: as `say`, but with its tabs."""
+    print("\t".join(clean(part) for part in text.split("\t")), flush=True)
+
+
 def warn(text: object) -> None:
-    """One line to standard error."""
-    print(f"vzq: {clean(text)}", file=sys.stderr, flush=True)
+    """One line to standard error; where that cannot be written either, the exit code has to do."""
+    try:
+        print(f"vzq: {clean(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
 
 
 def drop_output() -> None:
     """Whatever is still to be printed goes nowhere: its reader has gone, or the disk is full. Else Python tries once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

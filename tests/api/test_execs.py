@@ -8,6 +8,7 @@ from models.fleet import Container, ContainerState
 from models.inside import ExecResult
 from models.jobs import Job
 from models.lifecycle import Cause
+from models.standing import Standing
 from tests.api.conftest import Api
 
 
@@ -59,3 +60,13 @@ def test_results_come_in_pages_by_container(api: Api) -> None:
     second = api.get(first["next"]).json()
     assert [one["ctid"] for one in first["items"] + second["items"]] == [101, 103]
     assert second["next"] is None
+
+
+def test_what_is_terminated_is_asked_only_where_it_is_named_and_then_left_out_with_the_reason(lite: Api) -> None:
+    inhabit(lite)
+    with lite.house.database.write() as session:
+        session.get_one(Container, 101).standing = Standing.TERMINATED
+    everywhere = lite.post("/v1/exec", command(selector={"all": True})).json()
+    assert (everywhere["containers"], everywhere["skipped"]) == (3, [])
+    named = lite.post("/v1/exec", command(selector={"ids": [101, 102]})).json()
+    assert (named["containers"], named["skipped"]) == (2, [{"ctid": 101, "why": "it is terminated"}])

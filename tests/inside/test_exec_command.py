@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlmodel import select
+from sqlmodel import col, select
 
+from models.inside import ExecResult
 from models.jobs import Job
 from models.lifecycle import State
 from models.orders import StartContainer, StopContainer
@@ -113,8 +114,29 @@ def test_bad_input_is_told_before_anything_runs(crowd: Crowd) -> None:
         (["nobody-has-this-name", "--", "true"], "selector: no container fits; see `vzq container list`"),
         (["all"], "COMMAND: give either a command behind --, or a file with --script"),
         (["all", "--script", "/does/not/exist"], "--script: /does/not/exist cannot be read"),
-        (["", "--", "true"], "SELECTOR: selects nothing"),
+        (["", "--", "true"], "SELECTOR: is empty"),
     ):
         done = vzq(crowd, "exec", *words)
         assert done.returncode == 2, words
         assert said in done.stderr
+
+
+def test_interrupted_it_tells_the_answers_that_had_come(crowd: Crowd, tmp_path: Path) -> None:
+    slow = crowd.ctids[0]
+    environment = crowd.environment | {"PYTHONUNBUFFERED": "1"}
+    (crowd.inside(slow) / "mine").unlink(missing_ok=True)
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        script = f"test $(basename $PWD) = {slow} || exec printf 'a\\tb\\n'; echo $$ >mine; exec sleep 300"
+        running = warm.start("producers.cli", "exec", "all", "--", script, env=environment, out=out, err=err)
+        crowd.until(lambda: answered(crowd) == len(crowd.ctids) - 1, "the others to answer")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    others = " ".join(str(ctid) for ctid in crowd.ctids if ctid != slow)
+    assert (tmp_path / "out").read_text().splitlines() == [f"== 3 × ok: {others}", "a\tb", "3 ok, 0 failed, 1 unreachable"]
+
+
+def answered(crowd: Crowd) -> int:
+    """How many results the newest command has."""
+    with crowd.house.database.read() as session:
+        newest = session.exec(select(Job.id).where(Job.kind == "exec-batch").order_by(col(Job.id).desc())).first()
+        return len(session.exec(select(ExecResult).where(ExecResult.job_id == newest)).all())
