@@ -1,4 +1,4 @@
-#!@PERL@
+#!@PERL@ -C0
 # The thin client behind the node's `vzctl`, `vzlist`, `df` and a container's `halt`: asks the simulator, prints, exits.
 #
 # Copied into the node's folders with PERL, SOCKET, SENDMSG and PLACE filled in by tools.py, and started thousands of times: Perl,

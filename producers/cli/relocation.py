@@ -19,6 +19,7 @@ from producers.cli.doors import Who
 from producers.cli.options import Because, By, Json, asker, ordered
 from producers.cli.relocation_doors import Left, Relocations, acting_on_relocations, relocations_known
 from producers.cli.screen import as_json, clock_time, json_line, say, table, warn
+from producers.refusals import BadOrder
 
 fleet = typer.Typer(no_args_is_help=True, help="What concerns many nodes: even their load out, reboot them one after the other.")
 GUARD = 4
@@ -117,6 +118,8 @@ def rebalance(
     if not nodes:
         with relocations_known() as relocations:
             nodes = list(relocations.active(site))
+        if not nodes:
+            raise BadOrder({"--site": f"site {site!r} has no active node; see `vzq node list`"})
     _carry_out("rebalance", given | {"nodes": nodes, "margin": margin, "most": most}, how)
 
 
@@ -170,7 +173,7 @@ def see_through(
 
 
 def _tell_left(node: str, left: Left, *, json: bool) -> None:
-    state = "drained" if left.state == NodeState.DRAINING else left.state
+    state = "drained" if left.state == NodeState.DRAINING and not left.containers and not left.unknown else left.state
     if json:
         json_line({"node": node, "state": left.state, "containers": left.containers, "unknown": left.unknown, "making": sorted(left.making)})
         return

@@ -46,7 +46,9 @@ def follow(
     else:
         json_line(campaign_shape(campaign, told))
     if not over:
-        warn(f"not over after {timeout_s:.0f} s; it goes on: vzq rollout watch {short(campaign_id)}")
+        how = "it is paused" if campaign.state == CampaignState.PAUSED else "it goes on"
+        noun = "rollout" if campaign.kind == CampaignKind.ROLLOUT else "campaign"
+        warn(f"not over after {timeout_s:.0f} s; {how}: vzq {noun} watch {short(campaign_id)}")
         return NOT_REACHED
     return exit_code(campaign, told)
 

@@ -227,3 +227,16 @@ def test_output_that_a_full_disk_does_not_take_is_a_sentence(founded: Path) -> N
 def test_input_that_the_caller_closed_is_empty_input(founded: Path, line: str, code: int) -> None:
     done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *VZQ, *line.split()], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done
+
+
+@pytest.mark.parametrize("words", [["--help"], []])
+def test_help_that_a_full_disk_does_not_take_is_a_sentence(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*VZQ, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (5, "vzq: the output cannot be written (No space left on device); what was ordered stays ordered\n")
+
+
+@pytest.mark.parametrize(("line", "code"), [("node list", 5), ("exec all --script /nowhere", 2)])
+def test_where_nothing_can_be_said_the_exit_code_says_it(founded: Path, line: str, code: int) -> None:
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([*VZQ, *line.split()], cwd=ROOT, stdout=full, stderr=full, timeout=60, check=False).returncode == code

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from models.campaign_states import CampaignState, Outcome
 from models.campaigns import Campaign, CampaignKind, Target
-from producers.campaigns.control import find
+from producers.campaigns.control import find, pause
 from producers.cli.campaign_doors import Here
 from producers.cli.rollout_bars import Bars
 from producers.cli.rollout_flags import FLAGS, fields_of
@@ -130,6 +130,19 @@ def test_a_roll_out_that_reached_nobody_does_not_end_with_0(house: House, outcom
     house.step(2)
     assert house.campaign(rollout).state == CampaignState.DONE
     assert follow(Here(house.database), rollout, quiet=True, timeout_s=5) == code
+
+
+def test_who_stops_waiting_is_told_how_to_go_on(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.containers(1)
+    rollout = house.start()
+    with house.database.write() as session:
+        pause(session, session.get_one(Campaign, rollout), by="me", because="", now=house.clock.now())
+    assert follow(Here(house.database), rollout, quiet=True, timeout_s=0) == 5
+    assert f"not over after 0 s; it is paused: vzq rollout watch {rollout[-8:]}" in capsys.readouterr().err
+    with house.database.write() as session:
+        session.get_one(Campaign, rollout).kind = CampaignKind.REBOOT
+    assert follow(Here(house.database), rollout, quiet=True, timeout_s=0) == 5
+    assert f"vzq campaign watch {rollout[-8:]}" in capsys.readouterr().err
 
 
 def test_bars_fit_the_screen_and_hide_no_outcome() -> None:
