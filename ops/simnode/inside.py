@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.simnode import processes
+from ops.simnode.terminal import own
 
 if TYPE_CHECKING:
     from ops.simnode.calls import Call
@@ -40,16 +41,20 @@ def environment(node: "Containers", ctid: int) -> dict[str, str]:
     return env
 
 
-def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None) -> processes.Process:
-    """Start a process in the container on the caller's own files; it outlives the caller. vzctl leaves it SIGPIPE ignored (src/lib/exec.c)."""
+def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None, terminal: int | None = None) -> processes.Process:
+    """Start a process in the container, on the caller's own files or on a terminal; it outlives the caller.
+
+    vzctl leaves it SIGPIPE ignored (src/lib/exec.c).
+    """
     node = call.node
     process = processes.start(
         argv,
         env=environment(node, ctid),
         cwd=node.sandbox.private(ctid),
-        stdin=call.files[0] if stdin is None else stdin,
-        stdout=call.files[1],
-        stderr=call.files[2],
+        stdin=next(fd for fd in (terminal, stdin, call.files[0]) if fd is not None),
+        stdout=call.files[1] if terminal is None else terminal,
+        stderr=call.files[2] if terminal is None else terminal,
+        own_terminal=None if terminal is None else own,
         sigpipe=False,
     )
     node.inside.setdefault(ctid, set()).add(process.pid)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncssh
 
 from ops.simnode import processes
+from ops.simnode.terminal import own
 
 if TYPE_CHECKING:
     from ops.simnode.sshd import Connection
@@ -185,10 +186,6 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._master, slave = pty.openpty()
         width, height, pixwidth, pixheight = self.terminal or (80, 24, 0, 0)
         self.terminal_size_changed(width, height, pixwidth, pixheight)
-
-        def own() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
         env = {**self._environment, "TERM": "xterm"}
         self.process = processes.start(
             argv, executable="/bin/sh", env=env, cwd=self.node.sandbox.home, stdin=slave, stdout=slave, stderr=slave, own_terminal=own

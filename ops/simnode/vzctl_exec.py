@@ -6,6 +6,8 @@ import signal
 
 from ops.simnode import inside
 from ops.simnode.calls import Call, Refused
+from ops.simnode.processes import Process
+from ops.simnode.terminal import Terminal
 from ops.simnode.vzctl_run import UNPRIVILEGED
 
 NOT_RUNNING = "Container is not running"
@@ -19,22 +21,34 @@ def _running(call: Call, ctid: int, code: int) -> None:
         raise Refused(8 if code == 8 else 7, "Unable to enter: container is locked by a checkpoint")
 
 
-async def _ended(call: Call, argv: list[str], ctid: int, *, on_terminal: bool = False) -> int:
-    """The command's exit code; 3 and a word on stderr for a death by signal. On a terminal it ends when that hangs up, else it lives on."""
-    try:
-        process = inside.begin(call, ctid, argv)
-    except OSError as error:
-        raise Refused(127, f"Unable to exec {argv[0]}: {error.strerror}") from None
-    try:
-        code = await process.ended()
-    except asyncio.CancelledError:
-        if on_terminal:
-            process.send(signal.SIGHUP)
-        raise
+async def _ended(call: Call, argv: list[str], ctid: int) -> int:
+    """The command's exit code; 3 and a word on stderr for a death by signal. It outlives its caller."""
+    code = await _begun(call, argv, ctid).ended()
     if code < 0:
         await call.err(f"Got signal {-code}")
         return 3
     return code
+
+
+def _begun(call: Call, argv: list[str], ctid: int, terminal: int | None = None) -> Process:
+    try:
+        return inside.begin(call, ctid, argv, terminal=terminal)
+    except OSError as error:
+        raise Refused(127, f"Unable to exec {argv[0]}: {error.strerror}") from None
+
+
+async def _ended_on_terminal(call: Call, argv: list[str], ctid: int) -> None:
+    """It ends with its caller, whose terminal is hung up then."""
+    terminal = Terminal(call.files)
+    try:
+        process = _begun(call, argv, ctid, terminal.slave)
+        terminal.begin()
+        await process.ended()
+    except asyncio.CancelledError:
+        process.send(signal.SIGHUP)
+        raise
+    finally:
+        await asyncio.shield(asyncio.to_thread(terminal.close))
 
 
 async def exec2(call: Call, ctid: int, words: list[str]) -> int:
@@ -73,7 +87,7 @@ async def enter(call: Call, ctid: int, words: list[str]) -> int:
         await call.noise("Unable to get term attr: Inappropriate ioctl for device")
     await call.print(f"entered into CT {ctid}\n")
     argv = [shell, "-c", " ".join(words[1:])] if words[:1] == ["--exec"] else [shell, "-i"] if terminal else [shell]
-    await _ended(call, argv, ctid, on_terminal=terminal)
+    await (_ended_on_terminal if terminal else _ended)(call, argv, ctid)
     await call.print(f"exited from CT {ctid}\n")
     if not terminal:
         await call.noise("Unable to restore term attr: Inappropriate ioctl for device")

@@ -60,6 +60,19 @@ def test_what_is_typed_runs_inside_and_the_audit_says_who_was_there(crowd: Crowd
     ]
 
 
+def test_control_c_ends_what_runs_and_not_the_console(crowd: Crowd) -> None:
+    ctid = crowd.ctids[3]
+    person = Person(crowd, str(ctid))
+    assert person.sees(b"entered into CT"), person.seen
+    person.types(b"echo begun > mark; sleep 300\r")
+    crowd.until((crowd.inside(ctid) / "mark").exists, "the command to begin")
+    person.types(b"\x03")
+    person.types(b"echo $((6 * 7)) > back\r")
+    crowd.until((crowd.inside(ctid) / "back").exists, "the shell to take the next line")
+    person.types(b"exit\r")
+    assert person.process.wait(60) == 0
+
+
 def test_nothing_is_left_inside_when_the_person_hangs_up(crowd: Crowd) -> None:
     ctid = crowd.ctids[1]
     person = Person(crowd, str(ctid))
