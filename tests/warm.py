@@ -1,7 +1,7 @@
 """Programs of the house that are up at once: forked from a process that has read all modules, a tenth of a start from the disk.
 
-They are processes of their own, as real and as mortal as others. How programs come up by themselves is seen in tests/embedded,
-tests/cli and tests/lab.
+They are processes of their own, as real and as mortal as others. How programs come up by themselves is seen in tests/embedded
+and tests/cli.
 """
 
 import functools

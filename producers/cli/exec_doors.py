@@ -103,7 +103,7 @@ class There:
         shapes = [self._api.get(f"/v1/jobs/{job_id}") for job_id in jobs]
         found = [result_of(shape) for job_id in jobs for shape in self._api.pages(f"/v1/jobs/{job_id}/results", ALL)]
         silent = [] if self._api.alive() else ["no service is alive there, so nothing is sent to workers"]
-        silent += {ill(one["text"].partition(";")[0]): None for shape in shapes for one in shape["why"] if one["code"] == "breaker"}
+        silent += dict.fromkeys(ill(one["text"].partition(";")[0]) for shape in shapes for one in shape["why"] if one["code"] == "breaker")
         return Look([job_of(shape) for shape in shapes], sorted(found, key=lambda result: result.ctid), silent)
 
     def cancel(self, jobs: Sequence[str], who: Who) -> None:

@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.fleet import Node
 from models.jobs import Job
 from models.lifecycle import State
+from models.rollouts import Selector
 from producers.cli import app
+from producers.cli.doors import Who
+from producers.cli.exec_doors import Here, There
+from producers.cli.remote import api
+from producers.execs import Command
 from tests.api.conftest import TEMPLATE, Api
+from tests.api.test_execs import inhabit
 from tests.api.test_orders import end
 
 ORDER = ("order", "create", "--plan", "small", "--template", TEMPLATE, "--hostname", "web1.example.net")
@@ -122,3 +130,17 @@ def test_a_stuck_job_of_a_house_elsewhere_is_looked_at_rehearsed_and_decided(vzq
     assert "queued" in lite.get(f"/v1/jobs/{made}/choices").text
     assert "try again" in vzq("job", "resolve", made, "go-on", "--because", "mended").stdout
     assert "counts as lost" in vzq("job", "resolve", made, "--node-lost", "--because", "burnt down").stdout
+
+
+@pytest.mark.usefixtures("vzq")
+def test_a_node_that_is_ill_is_told_from_afar_as_it_is_on_the_house_itself(lite: Api) -> None:
+    inhabit(lite)
+    with lite.house.database.write() as session:
+        node = session.get_one(Node, "n1")
+        node.finding, node.broken_until = "no route to it", lite.house.clock.now() + timedelta(minutes=1)
+    with api() as afar:
+        door = There(afar)
+        jobs = door.order(Selector(all=True), Command("true"), Who("me", ""))["jobs"]
+        silent = set(door.look(jobs).silent)
+    assert "node n1: no route to it; its jobs wait, it is tried again and again" in silent
+    assert {line for line in Here(lite.house).look(jobs).silent if "alive" not in line} <= silent

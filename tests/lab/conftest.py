@@ -23,11 +23,19 @@ from models.orders import CreateContainer, EnrolNode, Order
 from models.settings import Settings
 from models.vault import make_key_file
 from producers.house import House, open_house
-from tests import servers
+from tests import servers, warm
 from tests.factories import make_plan, make_pool
 
 TEMPLATE = "busybox-mini-x86_64"
 PATIENCE_S = 90
+
+
+def stands_still(pid: int) -> bool:
+    """All threads of a process are stopped."""
+    try:
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+    except OSError:  # one has ended at this moment
+        return False
 
 
 class Lab:
@@ -42,7 +50,7 @@ class Lab:
             "VZQ_SERVICE_METRICS": "127.0.0.1:0",
             "VZQ_WORKER_METRICS": "127.0.0.1:0",
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | warm.Warm] = {}
         (folder / "ssh").mkdir()
         key = asyncssh.generate_private_key("ssh-ed25519")
         key.write_private_key(folder / "ssh" / "id_ed25519")
@@ -62,9 +70,7 @@ class Lab:
 
     def start(self, name: str, module: str, *words: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *words], env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+            self.processes[name] = warm.start(module, *words, env=self.environment, out=log)
 
     def restart(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a process, at once or in order, and start its next one."""
@@ -82,7 +88,8 @@ class Lab:
 
     def _stop(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.processes[name].pid, os.WSTOPPED)  # until all its threads stand still
+        while not stands_still(self.processes[name].pid):
+            time.sleep(0.001)
 
     def _is_free(self, *, within_s: float) -> bool:
         with closing(sqlite3.connect(self.folder / "vzq.sqlite", timeout=within_s)) as database:
