@@ -4,6 +4,7 @@ They are processes of their own, as real and as mortal as others. How programs c
 and tests/cli.
 """
 
+import atexit
 import functools
 import json
 import os
@@ -20,7 +21,6 @@ from typing import IO
 REQUEST_MAX = 1 << 17  # bytes of words and environment; a datagram
 ROOT = Path(__file__).parents[1]
 _turn = threading.Lock()
-_forges: list[subprocess.Popen[bytes]] = []  # one, kept for as long as this process lives
 
 
 class Warm:
@@ -89,5 +89,11 @@ def _forge() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     argv = [sys.executable, "-m", "tests.forge", str(theirs.fileno())]
     with theirs:
-        _forges.append(subprocess.Popen(argv, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True))
+        forge = subprocess.Popen(argv, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
+
+    @atexit.register
+    def close() -> None:
+        ours.close()
+        forge.wait(10)
+
     return ours

@@ -173,7 +173,7 @@ def see_through(
 
 
 def _tell_left(node: str, left: Left, *, json: bool) -> None:
-    state = "drained" if left.state == NodeState.DRAINING and not left.containers and not left.unknown else left.state
+    state = "drained" if left.state == NodeState.DRAINING else left.state
     if json:
         json_line({"node": node, "state": left.state, "containers": left.containers, "unknown": left.unknown, "making": sorted(left.making)})
         return
