@@ -1,12 +1,15 @@
 """`python -m tests.bench`: measure, print tables, assert nothing by the clock. How to read them: ops/docs/benchmarks.md."""
 
 import argparse
+import logging
 import os
 import platform
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from tests.bench import accept, durable, execs, fanout, latency, memory, moves, rounds
 from tests.bench.figures import Report, write_json
@@ -49,6 +52,7 @@ def main(words: list[str]) -> int:
     if unknown:
         print(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(chosen)}", file=sys.stderr)
         return 2
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # no line for each command asked of a node
     reports = []
     print(f"{machine()}; load {load()}", flush=True)
     for name in given.only or chosen:
