@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +26,6 @@ from tests.factories import make_plan, make_pool
 
 TEMPLATE = "busybox-mini-x86_64"
 PATIENCE_S = 90
-
-
-def stands_still(pid: int) -> bool:
-    """All threads of a process are stopped."""
-    try:
-        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
-    except OSError:  # one has ended at this moment
-        return False
 
 
 class Lab:
@@ -77,27 +67,6 @@ class Lab:
         self.processes[name].send_signal(number)
         self.processes[name].wait()
         self.start(name, {"service": "producers.service", "worker": "workers.main"}[name])
-
-    def freeze(self, name: str) -> None:
-        """SIGSTOP, but not in the middle of a transaction: nobody can take SQLite's lock from a stopped process (models/database.py)."""
-        self._stop(name)
-        while not self._is_free(within_s=1):
-            self.processes[name].send_signal(signal.SIGCONT)
-            assert self._is_free(within_s=20), "somebody else keeps SQLite's lock"
-            self._stop(name)
-
-    def _stop(self, name: str) -> None:
-        self.processes[name].send_signal(signal.SIGSTOP)
-        while not stands_still(self.processes[name].pid):
-            time.sleep(0.001)
-
-    def _is_free(self, *, within_s: float) -> bool:
-        with closing(sqlite3.connect(self.folder / "vzq.sqlite", timeout=within_s)) as database:
-            try:
-                database.execute("begin immediate")
-            except sqlite3.OperationalError:
-                return False
-        return True
 
     def close(self) -> None:
         self.house.close()

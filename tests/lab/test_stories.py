@@ -11,6 +11,7 @@ from models.orders import EnrolNode
 from producers.jobs import cancel
 from producers.refusals import BadOrder
 from producers.why import why
+from tests.frozen import freeze
 from tests.lab.conftest import TEMPLATE, Lab
 
 pytestmark = pytest.mark.xdist_group("lab")
@@ -141,7 +142,7 @@ def test_a_service_killed_in_the_middle_changes_nothing(lab: Lab) -> None:
 def test_a_worker_frozen_beyond_its_lease_doubles_nothing_when_it_thaws(lab: Lab) -> None:
     jobs = [lab.create() for _ in range(4)]
     lab.until(lambda: any(lab.job(job).begun for job in jobs), "something to be begun")
-    lab.freeze("worker")
+    freeze(lab.processes["worker"].pid, lab.folder / "vzq.sqlite")
     assert any(lab.job(job).worker for job in jobs)
     lab.start("other", "workers.main")
     try:

@@ -9,6 +9,7 @@ import pytest
 from models.jobs import Job
 from models.lifecycle import State
 from producers.jobs import resolve
+from tests.frozen import freeze
 from tests.stories.place import Place
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("mishaps")]
@@ -24,7 +25,7 @@ def test_emptying_redis_again_and_again_loses_nothing(one_place: Place) -> None:
 
 
 def test_a_service_that_stands_still_is_replaced_and_doubles_nothing_when_it_goes_on(one_place: Place) -> None:
-    one_place.processes["service"].send_signal(signal.SIGSTOP)
+    freeze(one_place.processes["service"].pid, one_place.folder / "vzq.sqlite")
     one_place.start("service-2")
     try:
         jobs = one_place.containers(6)
