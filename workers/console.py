@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import signal
 import sys
 import termios
@@ -70,10 +69,9 @@ class Console:
         began = self._clock.monotonic()
         heart = asyncio.create_task(self._renew())
         try:
-            size = shutil.get_terminal_size()
             argv = Vzctl().enter(container.ctid).argv
             kind = os.environ.get("TERM", "xterm")
-            async with terminal(links.to(address_of(node)), argv, kind=kind, size=(size.columns, size.lines)) as opened:
+            async with terminal(links.to(address_of(node)), argv, kind=kind, size=_window(sys.stdin.fileno())) as opened:
                 print(f"container {container.ctid} on {node.name}; leave with `exit`, or Enter ~ . when nothing answers", file=sys.stderr)  # noqa: T201
                 async with _typing(opened):
                     async for chunk in opened.shown():
@@ -134,6 +132,12 @@ def _not_moving(session: Session, ctid: int) -> None:
         raise CannotEnter(f"container {ctid} is being moved by job {job.id}, which a shell inside would break; enter it when that has ended", 3)
 
 
+def _window(descriptor: int) -> tuple[int, int]:
+    """Columns and lines of the terminal itself: COLUMNS and LINES, which shutil asks first, do not follow a window."""
+    columns, lines = os.get_terminal_size(descriptor)
+    return columns or 80, lines or 24
+
+
 @asynccontextmanager
 async def _typing(opened: Terminal) -> AsyncIterator[None]:
     """The person's keys go to the terminal, and its size follows his window."""
@@ -150,8 +154,7 @@ async def _typing(opened: Terminal) -> AsyncIterator[None]:
         del last[:-3]
 
     def resized() -> None:
-        size = shutil.get_terminal_size()
-        opened.resize(size.columns, size.lines)
+        opened.resize(*_window(descriptor))
 
     with _raw(descriptor):
         loop.add_reader(descriptor, typed)

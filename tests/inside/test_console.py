@@ -1,10 +1,15 @@
 """A person before a container: a real terminal, a real link, the simulated container's real shell."""
 
+import fcntl
 import os
 import select as polling
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from pathlib import Path
 
 from sqlmodel import col, select
 
@@ -12,16 +17,25 @@ from models.access import Audit
 from models.inside import Visit
 from tests.inside.conftest import Crowd
 
+ROWS, COLUMNS = 33, 101
+
 
 class Person:
     """Sits at a pseudo-terminal that runs `vzq console`."""
 
     def __init__(self, crowd: Crowd, *words: str) -> None:
         self.master, slave = os.openpty()
+        self.has_window(ROWS, COLUMNS)
         program = [sys.executable, "-P", "-m", "producers.cli", "console", *words]
-        self.process = subprocess.Popen(program, env=crowd.environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        self.process = subprocess.Popen(
+            program, env=crowd.environment | {"COLUMNS": "7", "LINES": "7"}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
         os.close(slave)
         self.seen = b""
+        self._crowd = crowd
+
+    def has_window(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
 
     def sees(self, text: bytes, seconds: float = 60) -> bool:
         end = time.monotonic() + seconds
@@ -33,8 +47,19 @@ class Person:
                     break
         return text in self.seen
 
+    def begins(self, line: bytes, mark: Path) -> None:
+        """Types a line which makes that file."""
+        self.types(line + b"\r")
+        self._crowd.until(mark.exists, f"{line!r} to make {mark.name}")
+
     def types(self, keys: bytes) -> None:
         os.write(self.master, keys)
+
+
+def entered(crowd: Crowd, ctid: int, *words: str) -> Person:
+    person = Person(crowd, str(ctid), *words)
+    assert person.sees(b"entered into CT"), person.seen
+    return person
 
 
 def visits(crowd: Crowd) -> list[Visit]:
@@ -44,11 +69,9 @@ def visits(crowd: Crowd) -> list[Visit]:
 
 def test_what_is_typed_runs_inside_and_the_audit_says_who_was_there(crowd: Crowd) -> None:
     ctid = crowd.ctids[0]
-    person = Person(crowd, str(ctid), "--by", "alice", "--because", "ticket 4711")
-    assert person.sees(b"entered into CT"), person.seen
+    person = entered(crowd, ctid, "--by", "alice", "--because", "ticket 4711")
     assert [(visit.ctid, visit.what, visit.by) for visit in visits(crowd)] == [(ctid, "console", "alice")]
-    person.types(b"echo $((6 * 7)) > typed\r")
-    crowd.until((crowd.inside(ctid) / "typed").exists, "the command to run inside")
+    person.begins(b"echo $((6 * 7)) > typed", crowd.inside(ctid) / "typed")
     person.types(b"exit\r")
     assert person.process.wait(60) == 0
     assert (crowd.inside(ctid) / "typed").read_text() == "42\n"
@@ -60,25 +83,32 @@ def test_what_is_typed_runs_inside_and_the_audit_says_who_was_there(crowd: Crowd
     ]
 
 
+def test_the_shell_inside_knows_how_large_the_window_is_and_when_it_grows(crowd: Crowd) -> None:
+    ctid = crowd.ctids[3]
+    person = entered(crowd, ctid)
+    person.begins(b"stty size > size; touch told", crowd.inside(ctid) / "told")
+    assert (crowd.inside(ctid) / "size").read_text() == f"{ROWS} {COLUMNS}\n"
+    person.has_window(ROWS + 7, COLUMNS + 9)
+    person.process.send_signal(signal.SIGWINCH)
+    person.begins(b'until [ "$(stty size)" = "%d %d" ]; do sleep 0.1; done; touch grown' % (ROWS + 7, COLUMNS + 9), crowd.inside(ctid) / "grown")
+    person.types(b"exit\r")
+    assert person.process.wait(60) == 0
+
+
 def test_control_c_ends_what_runs_and_not_the_console(crowd: Crowd) -> None:
     ctid = crowd.ctids[3]
-    person = Person(crowd, str(ctid))
-    assert person.sees(b"entered into CT"), person.seen
-    person.types(b"echo begun > mark; sleep 300\r")
-    crowd.until((crowd.inside(ctid) / "mark").exists, "the command to begin")
+    person = entered(crowd, ctid)
+    person.begins(b"echo begun > mark; sleep 300", crowd.inside(ctid) / "mark")
     person.types(b"\x03")
-    person.types(b"echo $((6 * 7)) > back\r")
-    crowd.until((crowd.inside(ctid) / "back").exists, "the shell to take the next line")
+    person.begins(b"echo $((6 * 7)) > back", crowd.inside(ctid) / "back")
     person.types(b"exit\r")
     assert person.process.wait(60) == 0
 
 
 def test_nothing_is_left_inside_when_the_person_hangs_up(crowd: Crowd) -> None:
     ctid = crowd.ctids[1]
-    person = Person(crowd, str(ctid))
-    assert person.sees(b"entered into CT"), person.seen
-    person.types(b"echo $$ > shell; exec sleep 300\r")
-    crowd.until((crowd.inside(ctid) / "shell").exists, "the shell to say its number")
+    person = entered(crowd, ctid)
+    person.begins(b"echo $$ > shell; exec sleep 300", crowd.inside(ctid) / "shell")
     person.types(b"\r~.")
     assert person.process.wait(60) == 5
     pid = int((crowd.inside(ctid) / "shell").read_text())
