@@ -20,6 +20,7 @@ def default_state() -> Path:
 class Settings(BaseSettings):
     """Where things are. Embedded, all of it follows from the state folder; distributed, the URLs are given."""
 
+    # An empty VZQ_STATE would be wherever one is.
     model_config = SettingsConfigDict(env_prefix="VZQ_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     state: Path = Field(default_factory=default_state)  # VZQ_STATE

@@ -28,12 +28,4 @@ def main() -> None:
         except UnicodeEncodeError:  # bytes that are no text; nothing that keeps text could keep them
             warn(f"{word}: is no text in this terminal's encoding")
             sys.exit(2)
-    try:
-        app(prog_name="vzq")
-    except OSError as error:  # help is printed before any command is called: to a full disk, say
-        from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
-
-        code = report(error)
-        if code is None:
-            raise
-        sys.exit(code)
+    app(prog_name="vzq")

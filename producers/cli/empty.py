@@ -13,13 +13,25 @@ WHAT = "is empty; leave it out if you mean that"
 TAKEN = "''"  # in the help of an option to which an empty word says something
 
 
-def refuse_empty(command: Any) -> None:  # noqa: ANN401 - typer keeps the type of its commands private
-    """Let this command, or all below this group, raise BadOrder for each empty word they are given."""
+def guard(command: Any) -> None:  # noqa: ANN401 - typer keeps the type of its commands private
+    """Let this command, or all below this group, refuse what is empty before anything is done."""
     below = getattr(command, "commands", None)
     for one in (below or {}).values():
-        refuse_empty(one)
+        guard(one)
     if below is None:
         command.invoke = partial(_invoke, command.invoke)
+
+
+def refuse_empty(ctx: Any) -> None:  # noqa: ANN401 - as above
+    """Raises BadOrder for an empty word among those that a command was called with."""
+    for param in ctx.command.params:
+        option, given = param.param_type_name == "option", ctx.params.get(param.name)
+        several = option and isinstance(given, list | tuple)  # among its arguments a command for containers may have empty ones
+        words = [given] if isinstance(given, str) else given if several else []
+        if all(not isinstance(word, str) or word.strip() for word in words) or ctx.get_parameter_source(param.name).name != "COMMANDLINE":
+            continue
+        if param.name != "because" and TAKEN not in (getattr(param, "help", None) or ""):  # no reason at all is as good
+            raise BadOrder({param.opts[0] if option else (param.metavar or param.name.upper()).strip("[]"): WHAT})
 
 
 def folder(text: str) -> Path:
@@ -30,11 +42,5 @@ def folder(text: str) -> Path:
 
 
 def _invoke(inner: Callable[[Any], Any], ctx: Any) -> Any:  # noqa: ANN401 - as above
-    for param in ctx.command.params:
-        given = ctx.params.get(param.name)
-        if not isinstance(given, str) or given.strip() or ctx.get_parameter_source(param.name).name != "COMMANDLINE":
-            continue
-        if param.name != "because" and TAKEN not in (getattr(param, "help", None) or ""):  # no reason at all is as good
-            what = param.opts[0] if param.param_type_name == "option" else (param.metavar or param.name.upper()).strip("[]")
-            raise BadOrder({what: WHAT})
+    refuse_empty(ctx)
     return inner(ctx)

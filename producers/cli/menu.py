@@ -1,6 +1,8 @@
 """Which commands there are and where each lives; the module of a command is loaded when it is called, not before."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -11,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from producers.cli.empty import folder, refuse_empty
+from producers.cli.empty import folder, guard, refuse_empty
 from producers.cli.screen import drop_output
 
 READER_GONE = 141  # as a shell tells of a program that SIGPIPE has ended
@@ -75,7 +77,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - typer keeps the type of its comman
         alone.command(name, help=found.__doc__)(found)
         command = get_command(alone)
     command.name = name
-    refuse_empty(command)
+    guard(command)
     return command
 
 
@@ -88,22 +90,35 @@ class Menu(TyperGroup):
             self.commands[args[0]] = load(args[0])
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
-        """Run the command; what it raises becomes a sentence and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException):
-            raise
-        except BrokenPipeError:  # whoever read has had enough: `vzq job show … | head`
-            drop_output()
-            raise typer.Exit(READER_GONE) from None
-        except Exception as error:
-            from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
+    def make_context(self, *args: Any, **given: Any) -> Any:  # noqa: ANN401 - as above
+        """What was asked for is read; help is printed here."""
+        with _told():
+            return super().make_context(*args, **given)
 
-            code = report(error)
-            if code is None:
-                raise  # a fault of ours: the trace is what helps
-            raise typer.Exit(code) from None
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command."""
+        with _told():
+            refuse_empty(ctx)
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever is raised becomes a sentence and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.TyperException):
+        raise
+    except BrokenPipeError:  # whoever read has had enough: `vzq job show … | head`
+        drop_output()
+        raise typer.Exit(READER_GONE) from None
+    except Exception as error:
+        from producers.cli.failures import report  # noqa: PLC0415 - needs the database's modules
+
+        code = report(error)
+        if code is None:
+            raise  # a fault of ours: the trace is what helps
+        raise typer.Exit(code) from None
 
 
 app = typer.Typer(

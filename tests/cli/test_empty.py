@@ -40,6 +40,18 @@ def test_an_empty_option_is_refused_unless_its_help_says_what_it_means(vzq: Vzq,
             assert result.exit_code == 2 or not refused
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["--url", "", "job", "list"], "--url"), (["--token", "", "job", "list"], "--token"), (["--database", "", "job", "list"], "--database"),
+        (["exec", "all", "--exclude", "", "--", "true"], "--exclude"), (["fleet", "reboot", "n1", "--window", ""], "--window"),
+    ],
+)  # fmt: skip
+def test_an_empty_word_before_the_command_or_among_several_is_refused(vzq: Vzq, words: list[str], option: str) -> None:
+    result = vzq(*words)
+    assert (result.exit_code, result.stderr) == (2, f"vzq: {option}: is empty; leave it out if you mean that\n")
+
+
 def test_an_empty_argument_is_refused(vzq: Vzq) -> None:
     result = vzq("migrate", "101", " ")
     assert (result.exit_code, result.stderr) == (2, "vzq: NODE: is empty; leave it out if you mean that\n")
