@@ -47,13 +47,14 @@ def begin(call: "Call", ctid: int, argv: list[str], *, stdin: int | None = None,
     vzctl leaves it SIGPIPE ignored (src/lib/exec.c).
     """
     node = call.node
+    files = call.files if terminal is None else [terminal] * 3
     process = processes.start(
         argv,
         env=environment(node, ctid),
         cwd=node.sandbox.private(ctid),
-        stdin=next(fd for fd in (terminal, stdin, call.files[0]) if fd is not None),
-        stdout=call.files[1] if terminal is None else terminal,
-        stderr=call.files[2] if terminal is None else terminal,
+        stdin=files[0] if stdin is None else stdin,
+        stdout=files[1],
+        stderr=files[2],
         own_terminal=None if terminal is None else own,
         sigpipe=False,
     )

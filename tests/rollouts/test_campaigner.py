@@ -74,13 +74,19 @@ def test_the_guard_takes_back_what_has_not_begun_and_lets_the_rest_end(house: Ho
     assert house.counts(rollout) == {Outcome.OK: 1, Outcome.FAILED: 2, Outcome.REGRESSED: 1, Outcome.NOT_STARTED: 5}
 
 
-def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) -> None:
-    house.containers(4)
+def paused_by_its_guard(house: House, containers: int) -> str:
+    """A roll-out whose first target has failed, which none may."""
+    house.containers(containers)
     rollout = house.start(at_once={"all": 1}, budget={"failures": 0, "rate": None, "then": "pause"})
     house.step()
     house.end(*house.flying(rollout), outcome="failed")
     house.step()
     assert house.campaign(rollout).state == CampaignState.PAUSED
+    return rollout
+
+
+def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) -> None:
+    rollout = paused_by_its_guard(house, 4)
     with pytest.raises(Refusal, match="1 of the first 1 failed, none may"), house.database.write() as session:
         control.resume(session, control.find(session, rollout, writing=True), by="operator", because="", now=house.clock.now())
     assert house.campaign(rollout).state == CampaignState.PAUSED
@@ -93,11 +99,7 @@ def test_a_budget_that_pauses_goes_on_when_a_person_allows_more(house: House) ->
 
 
 def test_what_no_allowance_mends_is_not_resumed_but_told_to_be_aborted(house: House) -> None:
-    house.containers(2)
-    rollout = house.start(at_once={"all": 1}, budget={"failures": 0, "rate": None, "then": "pause"})
-    house.step()
-    house.end(*house.flying(rollout), outcome="failed")
-    house.step()
+    rollout = paused_by_its_guard(house, 2)
     with house.database.write() as session:
         failed = next(target for target in house.targets(rollout) if target.outcome is Outcome.FAILED)
         failed.ctid = None  # a node itself, as in a rolling reboot
